@@ -1,0 +1,1 @@
+//! The extension surface: `/_holdfast/v1/…`, one table of routes and one file for each family.

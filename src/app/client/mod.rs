@@ -1,0 +1,1 @@
+//! The client commands: signed calls to the extension API, tables, progress bars.

@@ -1,0 +1,3 @@
+//! The program: command line, settings, telemetry, start.
+
+pub mod client;

@@ -1,0 +1,1 @@
+//! Content-addressed bytes: the storage contract, the local store, verified reads.

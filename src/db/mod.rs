@@ -1,0 +1,1 @@
+//! The event log and its views: every line of SQL. Decides nothing.

@@ -1,0 +1,180 @@
+//! Typed identifiers, sequence numbers and instants.
+//!
+//! Makes no identifier and reads no clock: `registry/handle.rs` owns both.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Datelike, Timelike, Utc};
+use uuid::Uuid;
+
+/// A text that is not the identifier it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a valid identifier")]
+pub struct InvalidId(pub String);
+
+macro_rules! uuid_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// The 16 bytes, as the database keeps them.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The identifier of 16 bytes; `None` for any other length.
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// Accepts the hyphenated form only, in either case.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                if text.len() != 36 {
+                    return Err(InvalidId(text.to_owned()));
+                }
+                Uuid::parse_str(text).map(Self).map_err(|_| InvalidId(text.to_owned()))
+            }
+        }
+    };
+}
+
+uuid_newtype!(
+    /// A package (a bucket, on the wire).
+    PackageId
+);
+uuid_newtype!(
+    /// One version of one key: the S3 version id as well.
+    FileId
+);
+uuid_newtype!(
+    /// A multipart upload.
+    UploadId
+);
+uuid_newtype!(
+    /// A place where a file's bytes are kept.
+    LocationId
+);
+uuid_newtype!(
+    /// A hold on a package.
+    HoldId
+);
+
+/// A position in the event log: gap-free from 1; 0 is "before the first event".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The position after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An instant in UTC, in microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The instant, for calendar arithmetic.
+    pub fn datetime(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MIN_UTC)
+    }
+
+    /// As Python's `isoformat()` writes it in UTC: `+00:00`, no fraction when the microseconds are
+    /// zero, otherwise exactly six digits. Events and manifests use this form.
+    pub fn to_isoformat(self) -> String {
+        let (whole, micros) = (self.date_and_time(), self.0.rem_euclid(1_000_000));
+        if micros == 0 {
+            format!("{whole}+00:00")
+        } else {
+            format!("{whole}.{micros:06}+00:00")
+        }
+    }
+
+    /// As S3 writes it in XML: `2026-11-23T08:15:30.123Z`.
+    pub fn to_s3(self) -> String {
+        let millis = self.0.rem_euclid(1_000_000) / 1000;
+        format!("{}.{millis:03}Z", self.date_and_time())
+    }
+
+    /// Whole seconds since 1970, rounded down: the precision of HTTP dates.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// The instant in whole seconds.
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// An instant written in RFC 3339 or Python's `isoformat()`, truncated to microseconds.
+    pub fn parse(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|at| Self(at.timestamp_micros()))
+    }
+
+    fn date_and_time(self) -> String {
+        let at = self.datetime();
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn isoformat_has_six_digits_or_none() {
+        let cases = [
+            (0, "1970-01-01T00:00:00+00:00"),
+            (1, "1970-01-01T00:00:00.000001+00:00"),
+            (1_500_000, "1970-01-01T00:00:01.500000+00:00"),
+            (-1, "1969-12-31T23:59:59.999999+00:00"),
+            (1_700_000_000_123_000, "2023-11-14T22:13:20.123000+00:00"),
+        ];
+        for (micros, expected) in cases {
+            assert_eq!(Timestamp(micros).to_isoformat(), expected);
+            assert_eq!(Timestamp::parse(expected), Some(Timestamp(micros)));
+        }
+        assert_eq!(
+            Timestamp(1_700_000_000_123_456).to_s3(),
+            "2023-11-14T22:13:20.123Z"
+        );
+    }
+
+    #[test]
+    fn only_the_hyphenated_form_is_an_identifier() {
+        let text = "0193f0c4-7f1e-7c3a-9c1f-0123456789ab";
+        assert_eq!(text.parse::<FileId>().unwrap().to_string(), text);
+        for wrong in [
+            "",
+            "0193f0c47f1e7c3a9c1f0123456789ab",
+            "{0193f0c4-7f1e-7c3a-9c1f-0123456789}",
+        ] {
+            assert!(wrong.parse::<FileId>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The rules, without I/O: names, identifiers, digests, events, packages, manifests and their
+//! canonical encodings.
+//!
+//! Nothing here reads a clock, makes a random identifier, or touches a file, a socket or a
+//! database: times and identifiers are arguments. That is what makes replay and the model test
+//! deterministic.
+
+pub mod digest;
+pub mod ids;
+pub mod name;
+pub mod verb;

@@ -1,0 +1,3 @@
+//! Process entry: hand over to the application.
+
+fn main() {}

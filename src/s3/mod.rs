@@ -1,0 +1,3 @@
+//! The S3 surface: a table of routes, a dispatch, one file for each family of operations.
+
+pub mod ops;

@@ -1,0 +1,1 @@
+//! Sockets, timed work, the life of a request.

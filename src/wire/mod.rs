@@ -1,0 +1,3 @@
+//! Protocol syntax, without I/O.
+
+pub mod sigv4;

@@ -1,0 +1,1 @@
+//! AWS signature version 4, the verifying side.
