@@ -5,7 +5,10 @@
 //! database: times and identifiers are arguments. That is what makes replay and the model test
 //! deterministic.
 
+pub mod condition;
 pub mod digest;
+pub mod file;
 pub mod ids;
 pub mod name;
+pub mod package;
 pub mod verb;

@@ -1,1 +1,11 @@
 //! The library: one method for each operation on packages. Knows neither HTTP nor S3.
+
+pub mod error;
+pub mod feed;
+pub mod files;
+pub mod finalize;
+pub mod handle;
+pub mod packages;
+pub mod settings;
+pub mod source;
+pub mod uploads;
