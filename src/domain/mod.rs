@@ -7,8 +7,11 @@
 
 pub mod condition;
 pub mod digest;
+pub mod event;
 pub mod file;
 pub mod ids;
+pub mod manifest;
+pub mod merkle;
 pub mod name;
 pub mod package;
 pub mod verb;
