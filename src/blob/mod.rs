@@ -1,1 +1,11 @@
-//! Content-addressed bytes: the storage contract, the local store, verified reads.
+//! Content-addressed bytes: the storage contract, the local store, remote stores, and the reads
+//! that check what they give.
+//!
+//! Knows nothing of packages, events or S3. `blobs.rs` is what the registry speaks to; `store.rs`
+//! is what a new kind of storage implements, and it is finished when `conformance.rs` passes.
+
+pub mod blobs;
+pub mod pins;
+pub mod read;
+pub mod settings;
+pub mod store;

@@ -128,10 +128,10 @@ pub struct Digests {
     pub size_bytes: u64,
     /// BLAKE3-256: the identity.
     pub address: ContentAddress,
-    /// SHA-256, always.
-    pub sha256: [u8; 32],
-    /// MD5, for the ETag.
-    pub md5: [u8; 16],
+    /// SHA-256, when it was planned: always for a file, for a part only against a claim.
+    pub sha256: Option<[u8; 32]>,
+    /// MD5, for the ETag, when it was planned.
+    pub md5: Option<[u8; 16]>,
     /// The checksums that were asked for, in the order they were asked.
     pub checksums: Vec<Checksum>,
 }
@@ -172,7 +172,8 @@ pub enum ClaimMismatch {
 }
 
 impl DigestClaims {
-    /// Compares every claim with what was computed.
+    /// Compares every claim with what was computed. A claim that nothing was computed for does not
+    /// match.
     pub fn check(&self, digests: &Digests) -> Result<(), ClaimMismatch> {
         if let Some(claimed) = self.size_bytes
             && claimed != digests.size_bytes
@@ -184,11 +185,11 @@ impl DigestClaims {
         }
         if self
             .payload_sha256
-            .is_some_and(|claimed| claimed != digests.sha256)
+            .is_some_and(|claimed| Some(claimed) != digests.sha256)
         {
             return Err(ClaimMismatch::PayloadSha256);
         }
-        if self.md5.is_some_and(|claimed| claimed != digests.md5) {
+        if self.md5.is_some_and(|claimed| Some(claimed) != digests.md5) {
             return Err(ClaimMismatch::Md5);
         }
         if let Some(claimed) = &self.checksum
@@ -233,8 +234,8 @@ mod tests {
         let digests = Digests {
             size_bytes: 3,
             address: ContentAddress([1; 32]),
-            sha256: [2; 32],
-            md5: [3; 16],
+            sha256: Some([2; 32]),
+            md5: Some([3; 16]),
             checksums: vec![crc(&[0, 0, 0, 4])],
         };
         let claims = |size, md5, sha, checksum| DigestClaims {

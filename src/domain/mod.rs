@@ -9,6 +9,8 @@ pub mod condition;
 pub mod digest;
 pub mod event;
 pub mod file;
+pub mod hash_tree;
+pub mod hashers;
 pub mod ids;
 pub mod manifest;
 pub mod merkle;
