@@ -1,3 +1,14 @@
-//! Protocol syntax, without I/O.
+//! Protocol syntax, without I/O: signatures, framing, ranges, conditions, checksums, XML, percent
+//! coding. Reads no clock and knows no package; it may use the value types of `domain/`.
 
+pub mod aws_chunked;
+pub mod checksum;
+pub mod conditions;
+pub mod copy_source;
+pub mod range;
+pub mod request_head;
+pub mod resource;
+pub mod sigv2;
 pub mod sigv4;
+pub mod uri;
+pub mod xml;

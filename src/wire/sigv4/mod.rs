@@ -1,1 +1,6 @@
-//! AWS signature version 4, the verifying side.
+//! AWS signature version 4, the verifying side, and a small signer for our own client.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html>
+
+pub mod chunk;
+pub mod key;
+pub mod payload;
