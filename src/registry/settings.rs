@@ -1,10 +1,112 @@
-//! Settings of the registry: the database, the stores, retention classes, janitor.
+//! Settings of the registry: where its data is, the committer's limits, the janitor, retention
+//! classes and the rules for new packages.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Settings of the registry.
-#[derive(Debug, Clone)]
+use serde::Deserialize;
+
+/// Settings of the registry (`[registry]` in the file, and the tables of classes and rules).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RegistrySettings {
-    /// The folder that holds the database and the local blobs.
+    /// The folder that holds the database and the local blobs. Set from the top of the file.
+    #[serde(skip)]
     pub data_dir: PathBuf,
+    /// The write mode of a new package that asks for none: `versioned-by-request` or `write-once`.
+    pub write_mode: String,
+    /// How many connections read the database at once.
+    pub read_connections: u32,
+    /// How many units of work may wait for the committer before further ones are told to come back.
+    pub commit_queue: usize,
+    /// The most units of work in one transaction.
+    pub commit_batch: usize,
+    /// How many current files and packages are remembered, so that a read asks no database.
+    pub record_cache_entries: u64,
+    /// How long a finalize may hold a package sealed before another may take over, in seconds.
+    pub sealing_timeout_seconds: u64,
+    /// What is cleaned up, and when.
+    #[serde(skip)]
+    pub janitor: JanitorSettings,
+    /// The retention classes besides `default`, which never expires unless it is listed here.
+    #[serde(skip)]
+    pub retention_classes: Vec<RetentionClassSettings>,
+    /// Rules for new packages, in order; of several that match, the first that names a value wins.
+    #[serde(skip)]
+    pub package_rules: Vec<PackageRule>,
+}
+
+/// What is cleaned up, and when (`[janitor]`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JanitorSettings {
+    /// How often the janitor runs, in seconds.
+    pub interval_seconds: u64,
+    /// How long a blob without a file, and staging left by a crash, is kept, in seconds. Longer
+    /// than the longest upload.
+    pub grace_seconds: u64,
+    /// How long a multipart upload may stay open, in seconds.
+    pub upload_expiry_seconds: u64,
+}
+
+/// One `[[retention_classes]]` entry.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionClassSettings {
+    /// The name that packages ask for.
+    pub id: String,
+    /// How long a package is kept, in seconds; absent means for ever.
+    pub duration_seconds: Option<u64>,
+    /// What happens at the end: `manual`, `purge` or `archive_then_purge`.
+    #[serde(default = "manual")]
+    pub deletion_strategy: String,
+}
+
+/// One `[[package_rules]]` entry: what a new package gets when its request does not say.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PackageRule {
+    /// Patterns of bucket names, with `*` and `?`; any of them suffices.
+    pub buckets: Vec<String>,
+    /// Who makes the content.
+    pub producer: Option<String>,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// The retention class.
+    pub retention_class: Option<String>,
+    /// The write mode.
+    pub write_mode: Option<String>,
+    /// Metadata, added to what the request gives.
+    pub metadata: BTreeMap<String, serde_json::Value>,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("./holdfast-data"),
+            write_mode: "versioned-by-request".to_owned(),
+            read_connections: 4,
+            commit_queue: 1024,
+            commit_batch: 256,
+            record_cache_entries: 100_000,
+            sealing_timeout_seconds: 600,
+            janitor: JanitorSettings::default(),
+            retention_classes: Vec::new(),
+            package_rules: Vec::new(),
+        }
+    }
+}
+
+impl Default for JanitorSettings {
+    fn default() -> Self {
+        Self {
+            interval_seconds: 600,
+            grace_seconds: 86_400,
+            upload_expiry_seconds: 7 * 86_400,
+        }
+    }
+}
+
+fn manual() -> String {
+    "manual".to_owned()
 }
