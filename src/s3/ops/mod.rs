@@ -1,1 +1,11 @@
-//! The S3 operations, one file for each family.
+//! The S3 operations, one file for each family. This is where the words of the wire (bucket,
+//! object) become those of the registry (package, file), and nowhere else.
+
+pub mod buckets;
+pub mod copy;
+pub mod delete;
+pub mod get;
+pub mod list;
+pub mod multipart;
+pub mod put;
+pub mod special;

@@ -1,0 +1,147 @@
+//! One admitted request: who, what, and typed access to headers and query.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::auth::keyring::Identity;
+use crate::domain::condition::WriteCondition;
+use crate::domain::file::ObjectAttributes;
+use crate::domain::name::{ObjectKey, PackageName};
+use crate::domain::package::PackageRecord;
+use crate::domain::verb::Verb;
+use crate::exchange::fault::{Code, Fault};
+use crate::exchange::id::RequestId;
+use crate::exchange::payload::Payload;
+use crate::exchange::route::Parameters;
+use crate::exchange::target::Target;
+use crate::wire::uri::Query;
+
+/// The media type of an object whose upload names none.
+pub const DEFAULT_MEDIA_TYPE: &str = "binary/octet-stream";
+
+/// The most bytes of user metadata: names without the prefix, and values.
+pub const MAX_USER_METADATA_BYTES: usize = 2048;
+
+/// A request whose caller is known and may do what the row says. Nothing of its body has been read.
+pub struct Request {
+    /// What the client quotes.
+    pub id: RequestId,
+    /// What it is about.
+    pub target: Target,
+    /// The decoded query.
+    pub query: Query,
+    /// The head: method, URI, headers.
+    pub head: http::request::Parts,
+    /// The body.
+    pub payload: Payload,
+    pub(crate) identity: Identity,
+    pub(crate) package: Option<Arc<PackageRecord>>,
+    pub(crate) parameters: Parameters,
+}
+
+impl Request {
+    /// The user's id: the actor of events and the canonical id of owners.
+    pub fn actor(&self) -> &str {
+        &self.identity.user.id
+    }
+
+    /// The user's display name.
+    pub fn display_name(&self) -> &str {
+        &self.identity.user.display_name
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The bucket's name. Only for rows of a bucket, an object or a reserved key.
+    pub fn bucket(&self) -> &PackageName {
+        self.target.bucket().expect("the row is for a bucket")
+    }
+
+    /// The key. Only for rows of an object or a reserved key.
+    pub fn key(&self) -> &ObjectKey {
+        self.target.key().expect("the row is for a key")
+    }
+
+    /// The package that admission has found: there on every row with `Access::Package`.
+    pub fn package(&self) -> &Arc<PackageRecord> {
+        self.package
+            .as_ref()
+            .expect("the row's access names a package")
+    }
+
+    /// A segment that the row's pattern names.
+    pub fn parameter(&self, name: &str) -> &str {
+        let found = self.parameters.iter().find(|(key, _)| *key == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// Whether the caller may do this to a package.
+    pub fn may(&self, verb: Verb, package: &PackageRecord) -> bool {
+        self.identity
+            .may(verb, package.bucket.as_str(), Some(&package.owner))
+    }
+
+    /// Refuses with `AccessDenied` unless the caller may do this to a package: for what the row
+    /// cannot know, such as the source of a copy.
+    pub fn authorize(&self, verb: Verb, package: &PackageRecord) -> Result<(), Fault> {
+        if self.may(verb, package) {
+            Ok(())
+        } else {
+            Err(Fault::denied(verb))
+        }
+    }
+
+    /// Whether the caller may do this to every package.
+    pub fn may_everywhere(&self, verb: Verb) -> bool {
+        self.identity.may_everywhere(verb)
+    }
+
+    /// The answer for an absent key of the target's package: `NoSuchKey`, but `AccessDenied` for
+    /// who may not list, since the absence of a key is the knowledge of a listing.
+    pub fn no_such_key(&self) -> Fault {
+        if self.may(Verb::List, self.package()) {
+            Fault::new(Code::NoSuchKey).detail("Key", self.key().as_str())
+        } else {
+            Fault::denied(Verb::List)
+        }
+    }
+
+    /// A header as text; `None` when it is absent or no visible text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// `Content-Type`, or [`DEFAULT_MEDIA_TYPE`].
+    pub fn media_type(&self) -> String {
+        let given = self.header("content-type").filter(|text| !text.is_empty());
+        given.unwrap_or(DEFAULT_MEDIA_TYPE).to_owned()
+    }
+
+    /// What the client attaches to an object: content headers (without the `aws-chunked` token),
+    /// the website redirect and the user metadata, whose size is limited (`MetadataTooLarge`). The
+    /// checksum is not read here.
+    pub fn attributes(&self) -> Result<ObjectAttributes, Fault> {
+        todo!()
+    }
+
+    /// The condition of a write (`If-Match`, `If-None-Match`).
+    pub fn write_condition(&self) -> Result<WriteCondition, Fault> {
+        todo!()
+    }
+
+    /// Reads the whole body of a row with a small document, within its limit, and checks every
+    /// claim that is made of it. An empty body gives no bytes.
+    pub async fn document(&mut self) -> Result<Bytes, Fault> {
+        todo!()
+    }
+}

@@ -1,0 +1,239 @@
+//! A row of a route table, and how rows are matched. Knows no operation: the tables are in
+//! `s3/routes.rs` and `api/routes.rs`.
+//!
+//! Default deny: a query key that is neither named by the row, nor a key of signing, nor
+//! `response-*`, nor `x-id`, makes the answer 501, so that a sub-resource that is not built is
+//! never mistaken for a plain GET or PUT.
+
+use http::{HeaderMap, Method};
+
+use crate::domain::verb::Verb;
+use crate::exchange::fault::{Code, Fault};
+use crate::exchange::target::Target;
+use crate::wire::uri::Query;
+
+/// What kind of target a row is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The list of buckets.
+    Service,
+    /// A bucket.
+    Bucket,
+    /// An object that is not reserved.
+    Object,
+    /// A key under `.holdfast/`.
+    Special,
+    /// An endpoint of the extension: segments, of which `{name}` takes any one. `{p}` is a bucket
+    /// name or a package id, and admission finds the package.
+    Extension(&'static str),
+}
+
+/// What must be there for a row to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A query key.
+    Query(&'static str),
+    /// A query key with this value.
+    Value(&'static str, &'static str),
+    /// A header, by its lowercase name.
+    Header(&'static str),
+}
+
+/// A query key that must be there.
+pub const fn q(key: &'static str) -> Need {
+    Need::Query(key)
+}
+
+/// A query key that must have a value.
+pub const fn v(key: &'static str, value: &'static str) -> Need {
+    Need::Value(key, value)
+}
+
+/// A header that must be there.
+pub const fn h(name: &'static str) -> Need {
+    Need::Header(name)
+}
+
+/// Who may. This is the whole authorisation statement of a row; `admit.rs` is its only reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever may do this to the package of the target, which must exist.
+    Package(Verb),
+    /// Whoever may do this to every package.
+    Everywhere(Verb),
+    /// Anyone with a valid signature; the handler shows or allows only what is the caller's.
+    Caller,
+}
+
+/// What the body of a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    /// Nothing that is read.
+    None,
+    /// A small document of at most so many bytes.
+    Document(usize),
+    /// Bytes that are not gathered.
+    Stream,
+}
+
+/// One kibibyte.
+pub const KIB: usize = 1024;
+
+/// A row of a table.
+#[derive(Debug)]
+pub struct Row<O: 'static> {
+    /// The method.
+    pub method: Method,
+    /// The kind of target.
+    pub scope: Scope,
+    /// What must be there.
+    pub needs: &'static [Need],
+    /// The query keys that may be there.
+    pub may: &'static [&'static str],
+    /// The operation.
+    pub operation: O,
+    /// Who may.
+    pub access: Access,
+    /// What the body is.
+    pub body: BodyKind,
+}
+
+/// A row, in the order of the table's columns.
+pub const fn row<O>(
+    method: Method,
+    scope: Scope,
+    needs: &'static [Need],
+    may: &'static [&'static str],
+    operation: O,
+    access: Access,
+    body: BodyKind,
+) -> Row<O> {
+    Row {
+        method,
+        scope,
+        needs,
+        may,
+        operation,
+        access,
+        body,
+    }
+}
+
+/// The segments of an extension path that the pattern of its row names.
+pub type Parameters = Vec<(&'static str, String)>;
+
+/// The first row that matches, and the parameters of its pattern.
+pub fn find<'t, O>(
+    table: &'t [Row<O>],
+    method: &Method,
+    target: &Target,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<(&'t Row<O>, Parameters), Fault> {
+    for row in table {
+        if row.method != *method || !row.scope.takes(target) || !row.has_needs(query, headers) {
+            continue;
+        }
+        row.check_query(query)?;
+        return Ok((row, row.scope.parameters(target)));
+    }
+    Err(unmatched(table, target, query, method))
+}
+
+impl Scope {
+    fn takes(self, target: &Target) -> bool {
+        match (self, target) {
+            (Self::Service, Target::Service)
+            | (Self::Bucket, Target::Bucket(_))
+            | (Self::Object, Target::Object(..))
+            | (Self::Special, Target::Special(..)) => true,
+            (Self::Extension(pattern), Target::Extension(segments)) => {
+                let mut wanted = pattern.split('/');
+                segments.iter().all(|segment| {
+                    wanted.next().is_some_and(|want| {
+                        want == segment || (want.starts_with('{') && !segment.is_empty())
+                    })
+                }) && wanted.next().is_none()
+            }
+            _ => false,
+        }
+    }
+
+    fn parameters(self, target: &Target) -> Parameters {
+        let (Self::Extension(pattern), Target::Extension(segments)) = (self, target) else {
+            return Vec::new();
+        };
+        let named = |want: &'static str| want.strip_prefix('{')?.strip_suffix('}');
+        pattern
+            .split('/')
+            .zip(segments)
+            .filter_map(|(want, segment)| Some((named(want)?, segment.clone())))
+            .collect()
+    }
+}
+
+impl<O> Row<O> {
+    fn has_needs(&self, query: &Query, headers: &HeaderMap) -> bool {
+        self.needs.iter().all(|need| match *need {
+            Need::Query(key) => query.contains(key),
+            Need::Value(key, value) => query.get(key) == Some(value),
+            Need::Header(name) => headers.contains_key(name),
+        })
+    }
+
+    /// Refuses keys that the row does not know, and keys that stand twice.
+    fn check_query(&self, query: &Query) -> Result<(), Fault> {
+        for (key, _) in query.iter() {
+            if !self.knows(key) && !is_common(key) {
+                return Err(not_implemented(key));
+            }
+            if query.count(key) > 1 {
+                return Err(Fault::new(Code::InvalidArgument)
+                    .message("A query parameter is given more than once.")
+                    .detail("ArgumentName", key));
+            }
+        }
+        Ok(())
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.may.contains(&key)
+            || self.needs.iter().any(|need| match *need {
+                Need::Query(name) | Need::Value(name, _) => name == key,
+                Need::Header(_) => false,
+            })
+    }
+}
+
+/// Keys that may stand on any request: those of signing in both versions, `x-id` of the SDKs, and
+/// the overrides of response headers, which only reads heed. The headers that clients of signature
+/// version 2 put into the query are read there, so they are common too.
+fn is_common(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    lower.starts_with("x-amz-")
+        || lower.starts_with("response-")
+        || matches!(
+            key,
+            "x-id" | "AWSAccessKeyId" | "Signature" | "Expires" | "content-type" | "content-md5"
+        )
+}
+
+fn not_implemented(key: &str) -> Fault {
+    Fault::new(Code::NotImplemented)
+        .message("A query parameter you provided implies functionality that is not implemented.")
+        .detail("Parameter", key)
+}
+
+fn unmatched<O>(table: &[Row<O>], target: &Target, query: &Query, method: &Method) -> Fault {
+    if let Some((key, _)) = query.iter().find(|(key, _)| !is_common(key)) {
+        return not_implemented(key);
+    }
+    let is_known = table.iter().any(|row| row.scope.takes(target));
+    match *target {
+        Target::Extension(_) if !is_known => Fault::new(Code::NoSuchEndpoint),
+        // A browser form (POST on a bucket) and CORS (OPTIONS) are operations that are not built.
+        Target::Bucket(_) if *method == Method::POST => Fault::new(Code::NotImplemented),
+        _ if *method == Method::OPTIONS => Fault::new(Code::NotImplemented),
+        _ => Fault::new(Code::MethodNotAllowed).detail("Method", method.as_str()),
+    }
+}

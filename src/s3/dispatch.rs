@@ -1,0 +1,50 @@
+//! Operation to handler, one line each.
+
+use crate::exchange::context::Context;
+use crate::exchange::fault::Fault;
+use crate::exchange::reply::Reply;
+use crate::exchange::request::Request;
+use crate::s3::ops::{buckets, copy, delete, get, list, multipart, put, special};
+use crate::s3::routes::Operation;
+
+/// Runs the handler of an operation on an admitted request.
+pub async fn dispatch(
+    operation: Operation,
+    request: Request,
+    context: &Context,
+) -> Result<Reply, Fault> {
+    match operation {
+        Operation::ListBuckets => buckets::list_buckets(request, context).await,
+        Operation::CreateBucket => buckets::create_bucket(request, context).await,
+        Operation::HeadBucket => buckets::head_bucket(request, context).await,
+        Operation::DeleteBucket => buckets::delete_bucket(request, context).await,
+        Operation::GetBucketLocation => buckets::get_bucket_location(request, context).await,
+        Operation::ListObjects => list::list_objects(request, context).await,
+        Operation::ListObjectsV2 => list::list_objects_v2(request, context).await,
+        Operation::PutObject => put::put_object(request, context).await,
+        Operation::GetObject => get::get_object(request, context).await,
+        Operation::HeadObject => get::head_object(request, context).await,
+        Operation::DeleteObject => delete::delete_object(request, context).await,
+        Operation::DeleteObjects => delete::delete_objects(request, context).await,
+        Operation::CopyObject => copy::copy_object(request, context).await,
+        Operation::UploadPartCopy => copy::upload_part_copy(request, context).await,
+        Operation::CreateMultipartUpload => {
+            multipart::create_multipart_upload(request, context).await
+        }
+        Operation::UploadPart => multipart::upload_part(request, context).await,
+        Operation::ListParts => multipart::list_parts(request, context).await,
+        Operation::ListMultipartUploads => {
+            multipart::list_multipart_uploads(request, context).await
+        }
+        Operation::CompleteMultipartUpload => {
+            multipart::complete_multipart_upload(request, context).await
+        }
+        Operation::AbortMultipartUpload => {
+            multipart::abort_multipart_upload(request, context).await
+        }
+        Operation::GetSpecial => special::get_special(request, context).await,
+        Operation::HeadSpecial => special::head_special(request, context).await,
+        Operation::PutSpecial => special::put_special(request, context).await,
+        Operation::RefuseSpecial => special::refuse_special(request, context).await,
+    }
+}
