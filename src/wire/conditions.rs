@@ -14,13 +14,13 @@ use crate::domain::ids::Timestamp;
 /// The conditional headers of a request. A date that cannot be read counts as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
-    if_match: Option<Vec<String>>,
-    if_none_match: Option<Vec<String>>,
+    match_tags: Option<Vec<String>>,
+    none_match_tags: Option<Vec<String>>,
     /// Seconds since 1970.
-    if_modified_since: Option<i64>,
+    modified_since: Option<i64>,
     /// Seconds since 1970.
-    if_unmodified_since: Option<i64>,
-    if_range: Option<String>,
+    unmodified_since: Option<i64>,
+    range_tag: Option<String>,
 }
 
 /// What the conditions say of a read.
@@ -43,11 +43,11 @@ impl Conditions {
     /// The conditions on the object that the request addresses.
     pub fn parse(headers: &HeaderMap) -> Self {
         Self {
-            if_match: tags(headers, &header::IF_MATCH, Comparison::Strong),
-            if_none_match: tags(headers, &header::IF_NONE_MATCH, Comparison::Weak),
-            if_modified_since: date(headers, &header::IF_MODIFIED_SINCE),
-            if_unmodified_since: date(headers, &header::IF_UNMODIFIED_SINCE),
-            if_range: headers
+            match_tags: tags(headers, &header::IF_MATCH, Comparison::Strong),
+            none_match_tags: tags(headers, &header::IF_NONE_MATCH, Comparison::Weak),
+            modified_since: date(headers, &header::IF_MODIFIED_SINCE),
+            unmodified_since: date(headers, &header::IF_UNMODIFIED_SINCE),
+            range_tag: headers
                 .get(header::IF_RANGE)
                 .and_then(|value| value.to_str().ok())
                 .map(|value| value.trim().to_owned()),
@@ -57,11 +57,11 @@ impl Conditions {
     /// The conditions on the source of a copy: the `x-amz-copy-source-if-*` headers.
     pub fn parse_copy_source(headers: &HeaderMap) -> Self {
         Self {
-            if_match: tags(headers, &SOURCE_IF_MATCH, Comparison::Strong),
-            if_none_match: tags(headers, &SOURCE_IF_NONE_MATCH, Comparison::Weak),
-            if_modified_since: date(headers, &SOURCE_IF_MODIFIED_SINCE),
-            if_unmodified_since: date(headers, &SOURCE_IF_UNMODIFIED_SINCE),
-            if_range: None,
+            match_tags: tags(headers, &SOURCE_IF_MATCH, Comparison::Strong),
+            none_match_tags: tags(headers, &SOURCE_IF_NONE_MATCH, Comparison::Weak),
+            modified_since: date(headers, &SOURCE_IF_MODIFIED_SINCE),
+            unmodified_since: date(headers, &SOURCE_IF_UNMODIFIED_SINCE),
+            range_tag: None,
         }
     }
 
@@ -69,13 +69,13 @@ impl Conditions {
     /// date, as RFC 9110 and S3 agree.
     pub fn for_read(&self, etag: &str, last_modified: Timestamp) -> ReadOutcome {
         let modified = last_modified.seconds();
-        let matches = match &self.if_match {
+        let matches = match &self.match_tags {
             Some(list) => names(list, etag),
-            None => self.if_unmodified_since.is_none_or(|at| modified <= at),
+            None => self.unmodified_since.is_none_or(|at| modified <= at),
         };
-        let changed = match &self.if_none_match {
+        let changed = match &self.none_match_tags {
             Some(list) => !names(list, etag),
-            None => self.if_modified_since.is_none_or(|at| modified > at),
+            None => self.modified_since.is_none_or(|at| modified > at),
         };
         match (matches, changed) {
             (false, _) => ReadOutcome::PreconditionFailed,
@@ -91,7 +91,7 @@ impl Conditions {
 
     /// The condition of a write, to be decided inside the commit. Dates do not bear on writes.
     pub fn for_write(&self) -> Result<WriteCondition, ConflictingConditions> {
-        match (&self.if_match, &self.if_none_match) {
+        match (&self.match_tags, &self.none_match_tags) {
             (None, None) => Ok(WriteCondition::Always),
             (Some(list), None) => Ok(WriteCondition::IfMatch(list.clone())),
             (None, Some(list)) if list.iter().any(|tag| tag == "*") => Ok(WriteCondition::IfAbsent),
@@ -102,7 +102,7 @@ impl Conditions {
 
     /// Whether a `Range` header counts: `If-Range` is absent or names the object as it is.
     pub fn range_applies(&self, etag: &str, last_modified: Timestamp) -> bool {
-        match self.if_range.as_deref() {
+        match self.range_tag.as_deref() {
             None => true,
             Some(value) => match parse_date(value) {
                 Some(at) => at == last_modified.seconds(),

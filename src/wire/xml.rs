@@ -46,7 +46,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8], root: &'static str) -> Result<T,
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     check_shape(text, root)?;
-    quick_xml::de::from_str(text).map_err(|error| malformed(error))
+    quick_xml::de::from_str(text).map_err(malformed)
 }
 
 /// Walks through the whole document once, with a counter instead of recursion, so that what serde
