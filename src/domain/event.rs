@@ -1,4 +1,4 @@
-//! Every event: its type, its subject and its payload.
+//! Every event: its type, its subject and what it says. `payload.rs` encodes them.
 //!
 //! An event once released is never changed; a new meaning is a new type. Payloads are canonical
 //! CBOR maps with text keys (`docs/events.md` lists them); `manifest` bytes are the payload of
@@ -58,6 +58,11 @@ pub struct PackageCreated {
     pub tags: BTreeMap<String, String>,
 }
 
+impl PackageCreated {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.package.created";
+}
+
 /// A new package's retention.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetentionDefaultApplied {
@@ -71,6 +76,11 @@ pub struct RetentionDefaultApplied {
     pub expires_at: Option<Timestamp>,
     /// Whether the package may already be ended.
     pub is_eligible_for_deletion: bool,
+}
+
+impl RetentionDefaultApplied {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.retention.default_applied";
 }
 
 /// A file came to be, and is the current one of its key.
@@ -100,6 +110,11 @@ pub struct FileIngested {
     pub copied_from: Option<(PackageId, FileId)>,
 }
 
+impl FileIngested {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.file.ingested";
+}
+
 /// A file is no longer its key's current one. Stands in one transaction with the ingest of the file
 /// that takes its place, and before it.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +129,11 @@ pub struct FileSuperseded {
     pub key: ObjectKey,
 }
 
+impl FileSuperseded {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.file.superseded";
+}
+
 /// A file was removed; its key has no current file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileRemoved {
@@ -125,6 +145,11 @@ pub struct FileRemoved {
     pub key: ObjectKey,
 }
 
+impl FileRemoved {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.file.removed";
+}
+
 /// A package was frozen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PackageFinalized {
@@ -132,6 +157,11 @@ pub struct PackageFinalized {
     pub package_id: PackageId,
     /// The manifest's canonical CBOR: the payload itself.
     pub manifest: Bytes,
+}
+
+impl PackageFinalized {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.package.finalized";
 }
 
 /// A package ended.
@@ -151,6 +181,11 @@ pub struct PackageDeleted {
     pub total_bytes: u64,
     /// When its retention ended.
     pub expires_at: Option<Timestamp>,
+}
+
+impl PackageDeleted {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.package.deleted";
 }
 
 /// An event with its place in the log.
@@ -182,13 +217,13 @@ impl Event {
     /// The type, such as `v1.file.ingested`.
     pub fn event_type(&self) -> &'static str {
         match self {
-            Self::PackageCreated(_) => "v1.package.created",
-            Self::RetentionDefaultApplied(_) => "v1.retention.default_applied",
-            Self::FileIngested(_) => "v1.file.ingested",
-            Self::FileSuperseded(_) => "v1.file.superseded",
-            Self::FileRemoved(_) => "v1.file.removed",
-            Self::PackageFinalized(_) => "v1.package.finalized",
-            Self::PackageDeleted(_) => "v1.package.deleted",
+            Self::PackageCreated(_) => PackageCreated::TYPE,
+            Self::RetentionDefaultApplied(_) => RetentionDefaultApplied::TYPE,
+            Self::FileIngested(_) => FileIngested::TYPE,
+            Self::FileSuperseded(_) => FileSuperseded::TYPE,
+            Self::FileRemoved(_) => FileRemoved::TYPE,
+            Self::PackageFinalized(_) => PackageFinalized::TYPE,
+            Self::PackageDeleted(_) => PackageDeleted::TYPE,
         }
     }
 
@@ -211,22 +246,5 @@ impl Event {
             Self::PackageFinalized(event) => event.package_id,
             Self::PackageDeleted(event) => event.package_id,
         }
-    }
-
-    /// The payload: canonical CBOR, byte for byte what Python's cbor2 writes with
-    /// `canonical=True`.
-    pub fn payload(&self) -> Vec<u8> {
-        todo!()
-    }
-
-    /// The event of a stored type, subject and payload; `Ok(None)` for a type this program does
-    /// not know, which readers keep and ignore. Unknown payload keys are ignored.
-    pub fn read(
-        event_type: &str,
-        package_id: PackageId,
-        payload: &[u8],
-    ) -> Result<Option<Self>, UnreadableEvent> {
-        let _ = (event_type, package_id, payload);
-        todo!()
     }
 }

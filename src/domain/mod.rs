@@ -5,6 +5,7 @@
 //! database: times and identifiers are arguments. That is what makes replay and the model test
 //! deterministic.
 
+pub mod cbor;
 pub mod composite;
 pub mod condition;
 pub mod digest;
@@ -17,4 +18,5 @@ pub mod manifest;
 pub mod merkle;
 pub mod name;
 pub mod package;
+pub mod payload;
 pub mod verb;

@@ -1,0 +1,649 @@
+//! Event payloads: what the log keeps of each event, as canonical CBOR.
+//!
+//! The keys are those of `docs/events.md`. A key that is absent means what the registry did before
+//! the key existed (a write-once package whose bucket has the package's name, a file without S3
+//! attributes), so an event without S3 extras has the bytes that the older registry wrote.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::domain::cbor::decode::{Value, decode};
+use crate::domain::cbor::encode::{MapWriter, encode_map};
+use crate::domain::cbor::fields::{Fields, InvalidField};
+use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
+use crate::domain::event::{
+    Event, FileIngested, FileRemoved, FileSuperseded, PackageCreated, PackageDeleted,
+    PackageFinalized, RetentionDefaultApplied, UnreadableEvent,
+};
+use crate::domain::file::{ChecksumKind, FilePart, Location, ObjectAttributes, StoredChecksum};
+use crate::domain::ids::{PackageId, Timestamp};
+use crate::domain::name::{ObjectKey, PackageName};
+use crate::domain::package::WriteMode;
+
+/// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
+/// 2.5 MB; manifests are payloads too, but are not decoded here.
+pub const MAX_PAYLOAD_BYTES: usize = 16 << 20;
+
+/// The only retrieval tier so far.
+pub const RETRIEVAL_TIER: &str = "hot";
+
+/// The status of a location as its file is ingested.
+pub const LOCATION_RECORDED: &str = "recorded";
+
+impl Event {
+    /// The payload: canonical CBOR, byte for byte what Python's cbor2 writes with
+    /// `canonical=True`.
+    pub fn payload(&self) -> Vec<u8> {
+        match self {
+            Self::PackageCreated(event) => encode_map(|map| package_created(map, event)),
+            Self::RetentionDefaultApplied(event) => {
+                encode_map(|map| retention_default_applied(map, event))
+            }
+            Self::FileIngested(event) => encode_map(|map| file_ingested(map, event)),
+            Self::FileSuperseded(event) => encode_map(|map| {
+                map.text("file_id", &event.file_id.to_string());
+                map.text("relative_path", event.key.as_str());
+                map.text("superseded_by", &event.superseded_by.to_string());
+            }),
+            Self::FileRemoved(event) => encode_map(|map| {
+                map.text("file_id", &event.file_id.to_string());
+                map.text("relative_path", event.key.as_str());
+            }),
+            Self::PackageFinalized(event) => event.manifest.to_vec(),
+            Self::PackageDeleted(event) => encode_map(|map| package_deleted(map, event)),
+        }
+    }
+
+    /// The event of a stored type, subject and payload; `Ok(None)` for a type this program does
+    /// not know, which readers keep and ignore. Unknown payload keys are ignored.
+    pub fn read(
+        event_type: &str,
+        package_id: PackageId,
+        payload: &[u8],
+    ) -> Result<Option<Self>, UnreadableEvent> {
+        let unreadable = |reason: String| UnreadableEvent {
+            event_type: event_type.to_owned(),
+            reason,
+        };
+        let reader = match event_type {
+            PackageCreated::TYPE => read_package_created,
+            RetentionDefaultApplied::TYPE => read_retention_default_applied,
+            FileIngested::TYPE => read_file_ingested,
+            FileSuperseded::TYPE => read_file_superseded,
+            FileRemoved::TYPE => read_file_removed,
+            PackageDeleted::TYPE => read_package_deleted,
+            PackageFinalized::TYPE => {
+                return Ok(Some(Self::PackageFinalized(PackageFinalized {
+                    package_id,
+                    manifest: Bytes::copy_from_slice(payload),
+                })));
+            }
+            _ => return Ok(None),
+        };
+        let value = decode(payload, MAX_PAYLOAD_BYTES).map_err(|e| unreadable(e.to_string()))?;
+        Fields::of(&value)
+            .and_then(|fields| reader(package_id, fields))
+            .map(Some)
+            .map_err(|e| unreadable(e.to_string()))
+    }
+}
+
+// The entries below stand in canonical order, shorter keys first, which spares sorting them.
+
+fn package_created(map: &mut MapWriter<'_>, event: &PackageCreated) {
+    map.text("name", &event.name);
+    if !event.tags.is_empty() {
+        map.map("tags", |map| texts(map, &event.tags));
+    }
+    if event.bucket.as_str() != event.name {
+        map.text("bucket", event.bucket.as_str());
+    }
+    map.text("subject", &event.subject);
+    map.json("metadata", &event.metadata);
+    map.text("producer", &event.producer);
+    if event.write_mode != WriteMode::WriteOnce {
+        map.text("write_mode", event.write_mode.as_str());
+    }
+    map.text("retention_class", &event.retention_class);
+    map.nullable_text("metadata_schema_id", event.metadata_schema_id.as_deref());
+}
+
+fn read_package_created(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    let name = fields.text("name")?;
+    let bucket = match fields.optional_text("bucket")? {
+        Some(bucket) => bucket,
+        None => name,
+    };
+    Ok(Event::PackageCreated(PackageCreated {
+        package_id,
+        bucket: PackageName::parse(bucket).map_err(|e| InvalidField(e.to_string()))?,
+        name: name.to_owned(),
+        producer: fields.text("producer")?.to_owned(),
+        subject: fields.text("subject")?.to_owned(),
+        retention_class: fields.text("retention_class")?.to_owned(),
+        metadata: fields.json_object("metadata")?,
+        metadata_schema_id: fields
+            .optional_text("metadata_schema_id")?
+            .map(str::to_owned),
+        write_mode: fields
+            .optional_parse("write_mode", WriteMode::parse)?
+            .unwrap_or(WriteMode::WriteOnce),
+        tags: read_texts(fields, "tags")?,
+    }))
+}
+
+fn retention_default_applied(map: &mut MapWriter<'_>, event: &RetentionDefaultApplied) {
+    map.nullable_text("expires_at", isoformat(event.expires_at).as_deref());
+    map.text("retention_class", &event.retention_class);
+    map.bool("eligible_for_deletion", event.is_eligible_for_deletion);
+    map.nullable_uint("default_duration_seconds", event.default_duration_seconds);
+}
+
+fn read_retention_default_applied(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::RetentionDefaultApplied(RetentionDefaultApplied {
+        package_id,
+        retention_class: fields.text("retention_class")?.to_owned(),
+        default_duration_seconds: fields.optional_uint("default_duration_seconds")?,
+        expires_at: fields.optional_parse("expires_at", Timestamp::parse)?,
+        is_eligible_for_deletion: fields.bool("eligible_for_deletion")?,
+    }))
+}
+
+fn file_ingested(map: &mut MapWriter<'_>, event: &FileIngested) {
+    if event.attributes != ObjectAttributes::default() {
+        map.map("s3", |map| attributes(map, &event.attributes));
+    }
+    if !event.etag.is_empty() {
+        map.text("etag", &event.etag);
+    }
+    map.text("file_id", &event.file_id.to_string());
+    map.text("backend_id", &event.location.backend_id);
+    map.text("media_type", &event.media_type);
+    map.text("object_key", &event.location.object_key);
+    map.uint("size_bytes", event.size_bytes);
+    if let Some((package_id, file_id)) = event.copied_from {
+        map.map("copied_from", |map| {
+            map.text("file_id", &file_id.to_string());
+            map.text("package_id", &package_id.to_string());
+        });
+    }
+    map.text("relative_path", event.key.as_str());
+    map.text("retrieval_tier", RETRIEVAL_TIER);
+    map.text("storage_status", LOCATION_RECORDED);
+    map.text("digest_algorithm", ContentAddress::ALGORITHM);
+    map.text("digest_sha256_hex", &hex::encode(event.sha256));
+    map.text("digest_primary_hex", &event.address.to_hex());
+    map.text("storage_location_id", &event.location.id.to_string());
+}
+
+fn read_file_ingested(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    let algorithm = fields.text("digest_algorithm")?;
+    if algorithm != ContentAddress::ALGORITHM {
+        return Err(InvalidField(format!(
+            "unknown digest algorithm '{algorithm}'"
+        )));
+    }
+    let copied_from = match fields.optional_map("copied_from")? {
+        Some(source) => Some((
+            source.parse("package_id", |text| text.parse().ok())?,
+            source.parse("file_id", |text| text.parse().ok())?,
+        )),
+        None => None,
+    };
+    Ok(Event::FileIngested(Box::new(FileIngested {
+        package_id,
+        file_id: fields.parse("file_id", |text| text.parse().ok())?,
+        key: fields.parse("relative_path", |text| ObjectKey::parse(text).ok())?,
+        media_type: fields.text("media_type")?.to_owned(),
+        size_bytes: fields.uint("size_bytes")?,
+        address: ContentAddress(fields.parse("digest_primary_hex", digest_of_hex)?),
+        sha256: fields.parse("digest_sha256_hex", digest_of_hex)?,
+        etag: fields.optional_text("etag")?.unwrap_or_default().to_owned(),
+        attributes: match fields.optional_map("s3")? {
+            Some(fields) => read_attributes(fields)?,
+            None => ObjectAttributes::default(),
+        },
+        location: Location {
+            id: fields.parse("storage_location_id", |text| text.parse().ok())?,
+            backend_id: fields.text("backend_id")?.to_owned(),
+            object_key: fields.text("object_key")?.to_owned(),
+        },
+        copied_from,
+    })))
+}
+
+fn attributes(map: &mut MapWriter<'_>, attributes: &ObjectAttributes) {
+    map.optional_text("expires", attributes.expires.as_deref());
+    if !attributes.parts.is_empty() {
+        map.maps("parts", &attributes.parts, part);
+    }
+    if let Some(checksum) = &attributes.checksum {
+        map.map("checksum", |map| {
+            map.text("type", checksum.kind.name());
+            map.text("value", &checksum.value);
+            map.text("algorithm", checksum.algorithm.name());
+        });
+    }
+    map.optional_text("cache_control", attributes.cache_control.as_deref());
+    if !attributes.user_metadata.is_empty() {
+        map.map("user_metadata", |map| texts(map, &attributes.user_metadata));
+    }
+    map.optional_text("content_encoding", attributes.content_encoding.as_deref());
+    map.optional_text("content_language", attributes.content_language.as_deref());
+    map.optional_text("website_redirect", attributes.website_redirect.as_deref());
+    map.optional_text(
+        "content_disposition",
+        attributes.content_disposition.as_deref(),
+    );
+}
+
+fn read_attributes(fields: Fields<'_, '_>) -> Result<ObjectAttributes, InvalidField> {
+    let text = |key| Ok(fields.optional_text(key)?.map(str::to_owned));
+    let checksum = match fields.optional_map("checksum")? {
+        Some(checksum) => Some(StoredChecksum {
+            algorithm: checksum.parse("algorithm", ChecksumAlgorithm::from_name)?,
+            kind: checksum.parse("type", ChecksumKind::from_name)?,
+            value: checksum.text("value")?.to_owned(),
+        }),
+        None => None,
+    };
+    Ok(ObjectAttributes {
+        content_encoding: text("content_encoding")?,
+        cache_control: text("cache_control")?,
+        content_disposition: text("content_disposition")?,
+        content_language: text("content_language")?,
+        expires: text("expires")?,
+        website_redirect: text("website_redirect")?,
+        user_metadata: read_texts(fields, "user_metadata")?,
+        checksum,
+        parts: fields
+            .array("parts")?
+            .iter()
+            .map(read_part)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn part(map: &mut MapWriter<'_>, part: &FilePart) {
+    map.uint("number", part.number.into());
+    map.optional_text("checksum", part.checksum.as_deref());
+    map.text("backend_id", &part.backend_id);
+    map.uint("size_bytes", part.size_bytes);
+    map.text("content_address", &part.address.to_string());
+}
+
+fn read_part(value: &Value<'_>) -> Result<FilePart, InvalidField> {
+    let fields = Fields::of(value)?;
+    let number = fields.uint("number")?;
+    Ok(FilePart {
+        number: u32::try_from(number)
+            .map_err(|_| InvalidField(format!("{number} is no part number")))?,
+        size_bytes: fields.uint("size_bytes")?,
+        address: fields.parse("content_address", |text| text.parse().ok())?,
+        backend_id: fields.text("backend_id")?.to_owned(),
+        checksum: fields.optional_text("checksum")?.map(str::to_owned),
+    })
+}
+
+fn read_file_superseded(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::FileSuperseded(FileSuperseded {
+        package_id,
+        file_id: fields.parse("file_id", |text| text.parse().ok())?,
+        superseded_by: fields.parse("superseded_by", |text| text.parse().ok())?,
+        key: fields.parse("relative_path", |text| ObjectKey::parse(text).ok())?,
+    }))
+}
+
+fn read_file_removed(package_id: PackageId, fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
+    Ok(Event::FileRemoved(FileRemoved {
+        package_id,
+        file_id: fields.parse("file_id", |text| text.parse().ok())?,
+        key: fields.parse("relative_path", |text| ObjectKey::parse(text).ok())?,
+    }))
+}
+
+fn package_deleted(map: &mut MapWriter<'_>, event: &PackageDeleted) {
+    let manifest_digest = event.manifest_address.map(|address| address.to_string());
+    map.text("reason", &event.reason);
+    map.text("strategy", &event.strategy);
+    map.nullable_text("expires_at", isoformat(event.expires_at).as_deref());
+    map.uint("file_count", event.file_count);
+    map.uint("total_bytes", event.total_bytes);
+    map.nullable_text("manifest_digest", manifest_digest.as_deref());
+}
+
+fn read_package_deleted(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::PackageDeleted(PackageDeleted {
+        package_id,
+        reason: fields.text("reason")?.to_owned(),
+        strategy: fields.text("strategy")?.to_owned(),
+        manifest_address: fields.optional_parse("manifest_digest", |text| text.parse().ok())?,
+        file_count: fields.uint("file_count")?,
+        total_bytes: fields.uint("total_bytes")?,
+        expires_at: fields.optional_parse("expires_at", Timestamp::parse)?,
+    }))
+}
+
+fn texts(map: &mut MapWriter<'_>, texts: &BTreeMap<String, String>) {
+    for (key, value) in texts {
+        map.text(key, value);
+    }
+}
+
+fn read_texts(fields: Fields<'_, '_>, key: &str) -> Result<BTreeMap<String, String>, InvalidField> {
+    let Some(texts) = fields.optional_map(key)? else {
+        return Ok(BTreeMap::new());
+    };
+    texts
+        .entries()
+        .iter()
+        .map(|(name, _)| Ok(((*name).to_owned(), texts.text(name)?.to_owned())))
+        .collect()
+}
+
+fn isoformat(at: Option<Timestamp>) -> Option<String> {
+    at.map(Timestamp::to_isoformat)
+}
+
+/// The 32 bytes of 64 lowercase hex digits.
+fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text, &mut digest).ok()?;
+    (!text.bytes().any(|b| b.is_ascii_uppercase())).then_some(digest)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::option;
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+    use proptest::sample::select;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::cbor::json::tests::any_json;
+    use crate::domain::ids::{FileId, LocationId};
+
+    fn any_id() -> impl Strategy<Value = Uuid> {
+        any::<u128>().prop_map(Uuid::from_u128)
+    }
+
+    fn any_time() -> impl Strategy<Value = Timestamp> {
+        // The years 1970 to 9999, half of them without a fraction.
+        (0..253_402_300_800_i64, select(vec![0, 1, 999_999, 120_000]))
+            .prop_map(|(seconds, micros)| Timestamp(seconds * 1_000_000 + micros))
+    }
+
+    fn any_key() -> impl Strategy<Value = ObjectKey> {
+        prop_oneof![
+            "\\PC{1,40}",
+            vec(any::<char>(), 1..200).prop_map(String::from_iter)
+        ]
+        .prop_map(|text| ObjectKey::parse(&text).unwrap())
+    }
+
+    fn any_texts() -> impl Strategy<Value = BTreeMap<String, String>> {
+        btree_map(any::<String>(), any::<String>(), 0..30)
+    }
+
+    fn any_package_created() -> impl Strategy<Value = Event> {
+        (
+            any_id(),
+            "[a-z]{3,8}",
+            prop_oneof![Just(None), any::<String>().prop_map(Some)],
+            any::<[String; 3]>(),
+            btree_map(any::<String>(), any_json(), 0..4),
+            option::of(any::<String>()),
+            any::<bool>(),
+            any_texts(),
+        )
+            .prop_map(
+                |(id, bucket, name, texts, metadata, schema, is_once, tags)| {
+                    let [producer, subject, retention_class] = texts;
+                    Event::PackageCreated(PackageCreated {
+                        package_id: PackageId(id),
+                        bucket: PackageName::parse(&bucket).unwrap(),
+                        name: name.unwrap_or(bucket),
+                        producer,
+                        subject,
+                        retention_class,
+                        metadata: serde_json::Value::Object(metadata.into_iter().collect()),
+                        metadata_schema_id: schema,
+                        write_mode: if is_once {
+                            WriteMode::WriteOnce
+                        } else {
+                            WriteMode::VersionedByRequest
+                        },
+                        tags,
+                    })
+                },
+            )
+    }
+
+    fn any_part() -> impl Strategy<Value = FilePart> {
+        (
+            any::<u32>(),
+            any::<u64>(),
+            any::<[u8; 32]>(),
+            option::of(any::<String>()),
+        )
+            .prop_map(|(number, size_bytes, address, checksum)| FilePart {
+                number,
+                size_bytes,
+                address: ContentAddress(address),
+                backend_id: "local".to_owned(),
+                checksum,
+            })
+    }
+
+    fn any_checksum() -> impl Strategy<Value = StoredChecksum> {
+        (
+            select(ChecksumAlgorithm::ALL.to_vec()),
+            select(vec![ChecksumKind::FullObject, ChecksumKind::Composite]),
+            any::<String>(),
+        )
+            .prop_map(|(algorithm, kind, value)| StoredChecksum {
+                algorithm,
+                kind,
+                value,
+            })
+    }
+
+    fn any_attributes() -> impl Strategy<Value = ObjectAttributes> {
+        let text = || option::of(any::<String>());
+        (
+            (text(), text(), text(), text(), text(), text()),
+            any_texts(),
+            option::of(any_checksum()),
+            vec(any_part(), 0..4),
+        )
+            .prop_map(|(texts, user_metadata, checksum, parts)| ObjectAttributes {
+                content_encoding: texts.0,
+                cache_control: texts.1,
+                content_disposition: texts.2,
+                content_language: texts.3,
+                expires: texts.4,
+                website_redirect: texts.5,
+                user_metadata,
+                checksum,
+                parts,
+            })
+    }
+
+    fn any_file_ingested() -> impl Strategy<Value = Event> {
+        (
+            (any_id(), any_id(), any_id()),
+            any_key(),
+            any::<[String; 4]>(),
+            any::<u64>(),
+            any::<[[u8; 32]; 2]>(),
+            prop_oneof![Just(ObjectAttributes::default()), any_attributes()],
+            option::of((any_id(), any_id())),
+        )
+            .prop_map(
+                |(ids, key, texts, size_bytes, digests, attributes, source)| {
+                    let [media_type, etag, backend_id, object_key] = texts;
+                    Event::FileIngested(Box::new(FileIngested {
+                        package_id: PackageId(ids.0),
+                        file_id: FileId(ids.1),
+                        key,
+                        media_type,
+                        size_bytes,
+                        address: ContentAddress(digests[0]),
+                        sha256: digests[1],
+                        etag,
+                        attributes,
+                        location: Location {
+                            id: LocationId(ids.2),
+                            backend_id,
+                            object_key,
+                        },
+                        copied_from: source.map(|(p, f)| (PackageId(p), FileId(f))),
+                    }))
+                },
+            )
+    }
+
+    fn any_small_event() -> impl Strategy<Value = Event> {
+        let ids = || (any_id(), any_id(), any_id());
+        let retention = (
+            any_id(),
+            any::<String>(),
+            option::of(any::<u64>()),
+            option::of(any_time()),
+            any::<bool>(),
+        );
+        let deleted = (
+            any_id(),
+            any::<[String; 2]>(),
+            option::of(any::<[u8; 32]>()),
+            any::<[u64; 2]>(),
+            option::of(any_time()),
+        );
+        prop_oneof![
+            retention.prop_map(|(id, class, seconds, expires_at, is_eligible)| {
+                Event::RetentionDefaultApplied(RetentionDefaultApplied {
+                    package_id: PackageId(id),
+                    retention_class: class,
+                    default_duration_seconds: seconds,
+                    expires_at,
+                    is_eligible_for_deletion: is_eligible,
+                })
+            }),
+            (ids(), any_key()).prop_map(|((package, file, by), key)| {
+                Event::FileSuperseded(FileSuperseded {
+                    package_id: PackageId(package),
+                    file_id: FileId(file),
+                    superseded_by: FileId(by),
+                    key,
+                })
+            }),
+            (ids(), any_key()).prop_map(|((package, file, _), key)| {
+                Event::FileRemoved(FileRemoved {
+                    package_id: PackageId(package),
+                    file_id: FileId(file),
+                    key,
+                })
+            }),
+            (any_id(), vec(any::<u8>(), 0..99)).prop_map(|(package, manifest)| {
+                Event::PackageFinalized(PackageFinalized {
+                    package_id: PackageId(package),
+                    manifest: manifest.into(),
+                })
+            }),
+            deleted.prop_map(|(id, texts, manifest, counts, expires_at)| {
+                let [reason, strategy] = texts;
+                Event::PackageDeleted(PackageDeleted {
+                    package_id: PackageId(id),
+                    reason,
+                    strategy,
+                    manifest_address: manifest.map(ContentAddress),
+                    file_count: counts[0],
+                    total_bytes: counts[1],
+                    expires_at,
+                })
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_is_read_as_it_was_written(
+            event in prop_oneof![any_package_created(), any_file_ingested(), any_small_event()]
+        ) {
+            let payload = event.payload();
+            let read = Event::read(event.event_type(), event.package_id(), &payload).unwrap();
+            assert_eq!(read.as_ref(), Some(&event));
+        }
+    }
+
+    fn removed() -> Event {
+        Event::FileRemoved(FileRemoved {
+            package_id: PackageId(Uuid::nil()),
+            file_id: FileId(Uuid::nil()),
+            key: ObjectKey::parse("a").unwrap(),
+        })
+    }
+
+    #[test]
+    fn unknown_types_and_keys_are_ignored() {
+        let (event, package_id) = (removed(), PackageId(Uuid::nil()));
+        let read = Event::read("v2.file.ingested", package_id, b"?").unwrap();
+        assert_eq!(read, None);
+        let payload = encode_map(|map| {
+            map.text("file_id", &Uuid::nil().to_string());
+            map.bool("from_the_future", true);
+            map.text("relative_path", "a");
+        });
+        let read = Event::read(FileRemoved::TYPE, package_id, &payload).unwrap();
+        assert_eq!(read, Some(event));
+    }
+
+    #[test]
+    fn a_payload_that_lacks_something_says_what() {
+        let id = Uuid::nil().to_string();
+        let cases = [
+            (
+                encode_map(|map| map.text("relative_path", "a")),
+                "the key 'file_id' is missing",
+            ),
+            (
+                encode_map(|map| map.uint("file_id", 1)),
+                "the key 'file_id' is not a text",
+            ),
+            (
+                encode_map(|map| map.text("file_id", "x")),
+                "the key 'file_id' is not valid",
+            ),
+            (
+                encode_map(|map| {
+                    map.text("file_id", &id);
+                    map.text("relative_path", "");
+                }),
+                "the key 'relative_path' is not valid",
+            ),
+            (b"\x01".to_vec(), "not a map"),
+            (Vec::new(), "not canonical CBOR: unexpected end at byte 0"),
+        ];
+        for (payload, reason) in cases {
+            let read = Event::read(FileRemoved::TYPE, PackageId(Uuid::nil()), &payload);
+            assert_eq!(read.unwrap_err().reason, reason);
+        }
+    }
+}
