@@ -56,6 +56,15 @@ pub struct CopyFile {
     pub actor: String,
 }
 
+/// Removes the current file of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoveFile {
+    /// The key.
+    pub key: ObjectKey,
+    /// Only if this is the current file; another one stays, which is a success too.
+    pub only: Option<FileId>,
+}
+
 /// Where a listing goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListPosition {
@@ -167,14 +176,14 @@ impl Registry {
         todo!()
     }
 
-    /// Removes keys; an absent key is a success. One outcome for each key, in their order.
+    /// Removes files; an absent key is a success. One outcome for each command, in their order.
     pub async fn remove_files(
         &self,
         package_id: PackageId,
-        keys: Vec<ObjectKey>,
+        commands: Vec<RemoveFile>,
         actor: &str,
     ) -> Result<Vec<Result<()>>> {
-        let _ = (package_id, keys, actor);
+        let _ = (package_id, commands, actor);
         todo!()
     }
 
