@@ -19,5 +19,4 @@ pub mod merkle;
 pub mod name;
 pub mod package;
 pub mod payload;
-pub mod upload;
 pub mod verb;

@@ -63,8 +63,6 @@ pub enum Access {
     Everywhere(Verb),
     /// Anyone with a valid signature; the handler shows or allows only what is the caller's.
     Caller,
-    /// Anyone at all, signed or not: nothing is authenticated. Only for what gives nothing away.
-    Anyone,
 }
 
 /// What the body of a request is.
@@ -90,7 +88,7 @@ pub struct Row<O: 'static> {
     pub scope: Scope,
     /// What must be there.
     pub needs: &'static [Need],
-    /// The query keys that may be there; one that ends in `*` stands for all that begin so.
+    /// The query keys that may be there.
     pub may: &'static [&'static str],
     /// The operation.
     pub operation: O,
@@ -199,13 +197,11 @@ impl<O> Row<O> {
     }
 
     fn knows(&self, key: &str) -> bool {
-        self.may.iter().any(|&name| match name.strip_suffix('*') {
-            Some(start) => key.starts_with(start),
-            None => name == key,
-        }) || self.needs.iter().any(|need| match *need {
-            Need::Query(name) | Need::Value(name, _) => name == key,
-            Need::Header(_) => false,
-        })
+        self.may.contains(&key)
+            || self.needs.iter().any(|need| match *need {
+                Need::Query(name) | Need::Value(name, _) => name == key,
+                Need::Header(_) => false,
+            })
     }
 }
 

@@ -1,12 +1,11 @@
 //! The library: one method for each operation on packages. Knows neither HTTP nor S3.
 
 pub mod error;
+pub mod event_forms;
 pub mod feed;
 pub mod files;
 pub mod finalize;
-pub mod forms;
 pub mod handle;
-pub mod health;
 pub mod packages;
 pub mod settings;
 pub mod source;
