@@ -106,7 +106,10 @@ fn describe_representation(reply: &mut Reply, file: &FileRecord) -> Result<(), F
     reply.set_text(header::CONTENT_TYPE, &file.media_type)?;
     for (name, value) in [
         (&header::CONTENT_ENCODING, &attributes.content_encoding),
-        (&header::CONTENT_DISPOSITION, &attributes.content_disposition),
+        (
+            &header::CONTENT_DISPOSITION,
+            &attributes.content_disposition,
+        ),
         (&header::CONTENT_LANGUAGE, &attributes.content_language),
         (&WEBSITE_REDIRECT, &attributes.website_redirect),
     ] {
@@ -429,7 +432,11 @@ mod tests {
     #[test]
     fn a_read_that_cannot_be_answered_is_refused() {
         let cases: &[(&[(&str, &str)], &str, Code)] = &[
-            (&[("range", "bytes=0-1")], "partNumber=1", Code::InvalidRequest),
+            (
+                &[("range", "bytes=0-1")],
+                "partNumber=1",
+                Code::InvalidRequest,
+            ),
             (&[], "partNumber=0", Code::InvalidArgument),
             (&[], "partNumber=10001", Code::InvalidArgument),
             (&[], "partNumber=", Code::InvalidArgument),
@@ -438,8 +445,16 @@ mod tests {
             (&[("range", "bytes=10-")], "", Code::InvalidRange),
             (&[("range", "bytes=-0")], "", Code::InvalidRange),
             (&[("if-match", "\"x\"")], "", Code::PreconditionFailed),
-            (&[("if-match", "\"x\""), ("range", "bytes=99-")], "", Code::PreconditionFailed),
-            (&[("if-unmodified-since", "Tue, 14 Nov 2023 22:13:19 GMT")], "", Code::PreconditionFailed),
+            (
+                &[("if-match", "\"x\""), ("range", "bytes=99-")],
+                "",
+                Code::PreconditionFailed,
+            ),
+            (
+                &[("if-unmodified-since", "Tue, 14 Nov 2023 22:13:19 GMT")],
+                "",
+                Code::PreconditionFailed,
+            ),
             (&[], "response-content-type=a%0Ab", Code::InvalidArgument),
             (
                 &[("x-amz-server-side-encryption-customer-algorithm", "AES256")],
@@ -448,7 +463,11 @@ mod tests {
             ),
         ];
         for (headers, query, code) in cases {
-            assert_eq!(select(headers, query, 10, &[]), Err(*code), "{headers:?} {query}");
+            assert_eq!(
+                select(headers, query, 10, &[]),
+                Err(*code),
+                "{headers:?} {query}"
+            );
         }
         let range = [("range", "bytes=0-")];
         assert_eq!(select(&range, "", 0, &[]), Err(Code::InvalidRange));
@@ -465,18 +484,29 @@ mod tests {
         let read = read(&[("range", "bytes=10-20")], "").unwrap();
         let fault = read.select(&resource).unwrap_err();
         let (name, value) = &fault.headers()[0];
-        assert_eq!((name, value.to_str().unwrap()), (&header::CONTENT_RANGE, "bytes */10"));
+        assert_eq!(
+            (name, value.to_str().unwrap()),
+            (&header::CONTENT_RANGE, "bytes */10")
+        );
     }
 
     #[test]
     fn conditions_come_before_ranges_and_tags_before_dates() {
         let not_modified = Ok(Selected::NotModified);
         assert_eq!(
-            select(&[("if-none-match", "\"abc\""), ("range", "bytes=99-")], "", 10, &[]),
+            select(
+                &[("if-none-match", "\"abc\""), ("range", "bytes=99-")],
+                "",
+                10,
+                &[]
+            ),
             not_modified
         );
         let later = "Wed, 15 Nov 2023 00:00:00 GMT";
-        assert_eq!(select(&[("if-modified-since", later)], "", 10, &[]), not_modified);
+        assert_eq!(
+            select(&[("if-modified-since", later)], "", 10, &[]),
+            not_modified
+        );
         let earlier = "Mon, 13 Nov 2023 00:00:00 GMT";
         let both = [("if-match", "\"abc\""), ("if-unmodified-since", earlier)];
         assert_eq!(select(&both, "", 10, &[]), bytes(0..10, Slice::Whole));
@@ -487,16 +517,37 @@ mod tests {
     #[test]
     fn ranges_and_parts_choose_their_bytes() {
         let range = |text| [("range", text)];
-        assert_eq!(select(&range("bytes=2-3"), "", 10, &[]), bytes(2..4, Slice::Range));
-        assert_eq!(select(&range("bytes=8-99"), "", 10, &[]), bytes(8..10, Slice::Range));
-        assert_eq!(select(&range("bytes=-3"), "", 10, &[]), bytes(7..10, Slice::Range));
-        assert_eq!(select(&range("lines=1-2"), "", 10, &[]), bytes(0..10, Slice::Whole));
+        assert_eq!(
+            select(&range("bytes=2-3"), "", 10, &[]),
+            bytes(2..4, Slice::Range)
+        );
+        assert_eq!(
+            select(&range("bytes=8-99"), "", 10, &[]),
+            bytes(8..10, Slice::Range)
+        );
+        assert_eq!(
+            select(&range("bytes=-3"), "", 10, &[]),
+            bytes(7..10, Slice::Range)
+        );
+        assert_eq!(
+            select(&range("lines=1-2"), "", 10, &[]),
+            bytes(0..10, Slice::Whole)
+        );
         let stale = [("range", "bytes=2-3"), ("if-range", "\"x\"")];
         assert_eq!(select(&stale, "", 10, &[]), bytes(0..10, Slice::Whole));
-        assert_eq!(select(&[], "partNumber=1", 10, &[]), bytes(0..10, Slice::OnlyPart));
+        assert_eq!(
+            select(&[], "partNumber=1", 10, &[]),
+            bytes(0..10, Slice::OnlyPart)
+        );
         let parts = [part(1, 6), part(4, 4)];
-        assert_eq!(select(&[], "partNumber=4", 10, &parts), bytes(6..10, Slice::Part(1)));
-        assert_eq!(select(&[], "partNumber=2", 10, &parts), Err(Code::InvalidPartNumber));
+        assert_eq!(
+            select(&[], "partNumber=4", 10, &parts),
+            bytes(6..10, Slice::Part(1))
+        );
+        assert_eq!(
+            select(&[], "partNumber=2", 10, &parts),
+            Err(Code::InvalidPartNumber)
+        );
     }
 
     #[test]
@@ -508,12 +559,16 @@ mod tests {
             size_bytes: 10,
             parts: &parts,
         };
-        let reply = Read::default().reply(&resource, &(6..10), Slice::Part(1)).unwrap();
+        let reply = Read::default()
+            .reply(&resource, &(6..10), Slice::Part(1))
+            .unwrap();
         assert_eq!(reply.status, StatusCode::PARTIAL_CONTENT);
         assert_eq!(reply.headers[header::CONTENT_RANGE], "bytes 6-9/10");
         assert_eq!(reply.headers[header::CONTENT_LENGTH], "4");
         assert_eq!(reply.headers["x-amz-mp-parts-count"], "2");
-        let whole = Read::default().reply(&resource, &(0..10), Slice::Whole).unwrap();
+        let whole = Read::default()
+            .reply(&resource, &(0..10), Slice::Whole)
+            .unwrap();
         assert_eq!(whole.status, StatusCode::OK);
         assert!(!whole.headers.contains_key(header::CONTENT_RANGE));
         assert_eq!(whole.headers[header::ACCEPT_RANGES], "bytes");

@@ -4,6 +4,7 @@
 pub mod buckets;
 pub mod copy;
 pub mod delete;
+pub mod describe;
 pub mod get;
 pub mod list;
 pub mod multipart;

@@ -115,7 +115,11 @@ pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), Fault> {
             }
             "acl" => {
                 if !CANNED_ACLS.contains(&value) {
-                    return Err(Fault::argument("x-amz-acl", value, "The canned ACL is not known."));
+                    return Err(Fault::argument(
+                        "x-amz-acl",
+                        value,
+                        "The canned ACL is not known.",
+                    ));
                 }
                 true
             }
@@ -129,9 +133,7 @@ pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), Fault> {
             }
         };
         if !is_built {
-            return Err(
-                Fault::new(Code::NotImplemented).detail("Header", format!("x-amz-{name}"))
-            );
+            return Err(Fault::new(Code::NotImplemented).detail("Header", format!("x-amz-{name}")));
         }
     }
     Ok(())
