@@ -14,6 +14,7 @@ pub mod file;
 pub mod hash_tree;
 pub mod hashers;
 pub mod ids;
+pub mod jcs;
 pub mod manifest;
 pub mod merkle;
 pub mod name;

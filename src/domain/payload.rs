@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use crate::domain::cbor::decode::{Value, decode};
+use crate::domain::cbor::decode::{NotCanonical, Value, decode};
 use crate::domain::cbor::encode::{MapWriter, encode_map};
 use crate::domain::cbor::fields::{Fields, InvalidField};
+use crate::domain::cbor::json::to_json;
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
     Event, FileIngested, FileRemoved, FileSuperseded, PackageCreated, PackageDeleted,
@@ -30,6 +31,11 @@ pub const RETRIEVAL_TIER: &str = "hot";
 
 /// The status of a location as its file is ingested.
 pub const LOCATION_RECORDED: &str = "recorded";
+
+/// The JSON form of a payload, whatever its type: for people and for readers without CBOR.
+pub fn payload_to_json(payload: &[u8]) -> Result<serde_json::Value, NotCanonical> {
+    to_json(payload, usize::MAX)
+}
 
 impl Event {
     /// The payload: canonical CBOR, byte for byte what Python's cbor2 writes with
@@ -206,8 +212,8 @@ fn read_file_ingested(
         key: fields.parse("relative_path", |text| ObjectKey::parse(text).ok())?,
         media_type: fields.text("media_type")?.to_owned(),
         size_bytes: fields.uint("size_bytes")?,
-        address: ContentAddress(fields.parse("digest_primary_hex", digest_of_hex)?),
-        sha256: fields.parse("digest_sha256_hex", digest_of_hex)?,
+        address: ContentAddress(fields.digest("digest_primary_hex")?),
+        sha256: fields.digest("digest_sha256_hex")?,
         etag: fields.optional_text("etag")?.unwrap_or_default().to_owned(),
         attributes: match fields.optional_map("s3")? {
             Some(fields) => read_attributes(fields)?,
@@ -359,13 +365,6 @@ fn read_texts(fields: Fields<'_, '_>, key: &str) -> Result<BTreeMap<String, Stri
 
 fn isoformat(at: Option<Timestamp>) -> Option<String> {
     at.map(Timestamp::to_isoformat)
-}
-
-/// The 32 bytes of 64 lowercase hex digits.
-fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    hex::decode_to_slice(text, &mut digest).ok()?;
-    (!text.bytes().any(|b| b.is_ascii_uppercase())).then_some(digest)
 }
 
 #[cfg(test)]

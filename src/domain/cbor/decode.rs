@@ -248,6 +248,24 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Checks and passes over the next value, nested at most `depth_left` deep.
+    pub fn skip(&mut self, depth_left: usize) -> Result<(), NotCanonical> {
+        let fault = self.fault(Problem::TooDeep);
+        let item = self.item()?;
+        match item {
+            Item::Array(_) | Item::Map(_) if depth_left == 0 => Err(fault),
+            Item::Array(count) => (0..count).try_for_each(|_| self.skip(depth_left - 1)),
+            Item::Map(count) => {
+                let mut previous = None;
+                (0..count).try_for_each(|_| {
+                    self.key(&mut previous)?;
+                    self.skip(depth_left - 1)
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A claimed count, bounded by what the bytes that are left can hold, and by a page.
     fn at_most(&self, count: u64, bytes_each: usize) -> usize {
         let possible = (self.input.len() - self.at) / bytes_each;
@@ -438,7 +456,11 @@ mod tests {
 
     /// Whatever is accepted is what we would write, and means the same to another reader.
     fn check_accepted(bytes: &[u8]) {
-        let Ok(value) = decode(bytes, 1 << 20) else {
+        let decoded = decode(bytes, 1 << 20);
+        let mut skipper = Reader::new(bytes);
+        let skipped = skipper.skip(MAX_DEPTH).and_then(|()| skipper.finish());
+        assert_eq!(skipped.as_ref().err(), decoded.as_ref().err());
+        let Ok(value) = decoded else {
             return;
         };
         let mut again = Vec::new();

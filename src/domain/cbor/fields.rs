@@ -68,6 +68,15 @@ impl<'v, 'a> Fields<'v, 'a> {
         parse(text).map(Some).ok_or_else(|| mistyped(key, "valid"))
     }
 
+    /// A SHA-256 or BLAKE3 digest in lowercase hex, which must be there.
+    pub fn digest(&self, key: &str) -> Result<[u8; 32], InvalidField> {
+        self.parse(key, |text| {
+            let mut digest = [0; 32];
+            hex::decode_to_slice(text, &mut digest).ok()?;
+            (!text.bytes().any(|b| b.is_ascii_uppercase())).then_some(digest)
+        })
+    }
+
     /// An unsigned integer that must be there.
     pub fn uint(&self, key: &str) -> Result<u64, InvalidField> {
         self.optional_uint(key)?.ok_or_else(|| missing(key))
