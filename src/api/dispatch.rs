@@ -1,8 +1,9 @@
 //! Endpoint to handler, one line each.
 
 use crate::api::routes::Operation;
+use crate::api::{events, files, health, packages};
 use crate::exchange::context::Context;
-use crate::exchange::fault::Fault;
+use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 
@@ -12,6 +13,29 @@ pub async fn dispatch(
     request: Request,
     context: &Context,
 ) -> Result<Reply, Fault> {
-    let _ = (request, context);
-    match operation {}
+    match operation {
+        Operation::ListEvents => events::list_events(request, context).await,
+        Operation::GetEventPayload => events::get_event_payload(request, context).await,
+        Operation::ListPackages => packages::list_packages(request, context).await,
+        Operation::CreatePackage => packages::create_package(request, context).await,
+        Operation::GetPackage => packages::get_package(&request),
+        Operation::DeletePackage => packages::delete_package(request, context).await,
+        Operation::FinalizePackage => packages::finalize_package(request, context).await,
+        Operation::GetManifest => packages::get_manifest(request, context).await,
+        Operation::ListFiles => files::list_files(request, context).await,
+        Operation::GetFile => files::get_file(request, context).await,
+        Operation::GetFileContent => files::get_file_content(request, context).await,
+        Operation::Live => health::live(),
+        Operation::Ready => health::ready(context).await,
+        Operation::ListBackends => health::list_backends(context).await,
+        Operation::NotBuilt => Err(not_built(&request)),
+    }
+}
+
+fn not_built(request: &Request) -> Fault {
+    Fault::new(Code::NotImplemented).message(format!(
+        "{} {} is not built yet; it answers 501 until it is.",
+        request.method(),
+        request.head.uri.path()
+    ))
 }

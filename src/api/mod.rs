@@ -1,4 +1,9 @@
 //! The extension surface: `/_holdfast/v1/…`, one table of routes and one file for each family.
 
 pub mod dispatch;
+pub mod events;
+pub mod files;
+pub mod health;
+pub mod packages;
+pub mod paging;
 pub mod routes;

@@ -1,17 +1,118 @@
-//! The table of extension endpoints.
+//! The table of extension endpoints: every one on one screen, those that are not built yet too.
 
-use crate::exchange::route::Row;
+use http::Method;
+
+use crate::domain::verb::Verb;
+use crate::exchange::route::{Access, BodyKind, KIB, Row, Scope, row};
 
 /// An endpoint of the extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {}
+pub enum Operation {
+    /// A batch of events, or the live tail.
+    ListEvents,
+    /// The payload of one event.
+    GetEventPayload,
+    /// A page of packages.
+    ListPackages,
+    /// A new package.
+    CreatePackage,
+    /// One package.
+    GetPackage,
+    /// The end of a package.
+    DeletePackage,
+    /// The freeze of a package.
+    FinalizePackage,
+    /// The manifest of a package.
+    GetManifest,
+    /// A page of files.
+    ListFiles,
+    /// One file.
+    GetFile,
+    /// The bytes of one file.
+    GetFileContent,
+    /// Whether the process answers.
+    Live,
+    /// Whether requests can be served.
+    Ready,
+    /// The state of every backend.
+    ListBackends,
+    /// An endpoint that is promised and not built yet.
+    NotBuilt,
+}
 
 impl Operation {
     /// The name in the log.
     pub fn name(self) -> &'static str {
-        match self {}
+        match self {
+            Self::ListEvents => "ListEvents",
+            Self::GetEventPayload => "GetEventPayload",
+            Self::ListPackages => "ListPackages",
+            Self::CreatePackage => "CreatePackage",
+            Self::GetPackage => "GetPackage",
+            Self::DeletePackage => "DeletePackage",
+            Self::FinalizePackage => "FinalizePackage",
+            Self::GetManifest => "GetManifest",
+            Self::ListFiles => "ListFiles",
+            Self::GetFile => "GetFile",
+            Self::GetFileContent => "GetFileContent",
+            Self::Live => "Live",
+            Self::Ready => "Ready",
+            Self::ListBackends => "ListBackends",
+            Self::NotBuilt => "NotBuilt",
+        }
     }
 }
 
+const LIST: Access = Access::Package(Verb::List);
+const DELETE: Access = Access::Package(Verb::Delete);
+const FINALIZE: Access = Access::Package(Verb::Finalize);
+const READ: Access = Access::Package(Verb::Read);
+
+const EVENT_KEYS: &[&str] = &["since", "limit", "wait", "types", "package"];
+const PACKAGE_KEYS: &[&str] = &[
+    "after",
+    "limit",
+    "producer",
+    "subject",
+    "retention_class",
+    "status",
+    "owner",
+    "metadata.*",
+];
+const PAGE_KEYS: &[&str] = &["after", "limit"];
+const SMALL: BodyKind = BodyKind::Document(64 * KIB);
+
 /// The table.
-pub static ROUTES: &[Row<Operation>] = &[];
+#[rustfmt::skip]
+pub static ROUTES: &[Row<Operation>] = &[
+    // method        endpoint                                            needs  may have       operation                     who               body
+    row(Method::GET,    Scope::Extension("events"),                          &[], EVENT_KEYS,   Operation::ListEvents,        Access::Caller,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("events/{sequence}/payload"),       &[], &[],          Operation::GetEventPayload,   Access::Caller,   BodyKind::None),
+
+    row(Method::GET,    Scope::Extension("packages"),                        &[], PACKAGE_KEYS, Operation::ListPackages,      Access::Caller,   BodyKind::None),
+    row(Method::POST,   Scope::Extension("packages"),                        &[], &[],          Operation::CreatePackage,     Access::Caller,   BodyKind::Document(256 * KIB)),
+    row(Method::GET,    Scope::Extension("packages/{p}"),                    &[], &[],          Operation::GetPackage,        LIST,             BodyKind::None),
+    row(Method::DELETE, Scope::Extension("packages/{p}"),                    &[], &[],          Operation::DeletePackage,     DELETE,           BodyKind::None),
+    row(Method::POST,   Scope::Extension("packages/{p}/finalize"),           &[], &[],          Operation::FinalizePackage,   FINALIZE,         SMALL),
+    row(Method::GET,    Scope::Extension("packages/{p}/manifest"),           &[], &["format"],  Operation::GetManifest,       READ,             BodyKind::None),
+    row(Method::GET,    Scope::Extension("packages/{p}/files"),              &[], PAGE_KEYS,    Operation::ListFiles,         LIST,             BodyKind::None),
+    row(Method::GET,    Scope::Extension("files/{id}"),                      &[], &[],          Operation::GetFile,           Access::Caller,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("files/{id}/content"),              &[], &[],          Operation::GetFileContent,    Access::Caller,   BodyKind::None),
+
+    row(Method::GET,    Scope::Extension("health/live"),                     &[], &[],          Operation::Live,              Access::Anyone,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("health/ready"),                    &[], &[],          Operation::Ready,             Access::Anyone,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("health/backends"),                 &[], &[],          Operation::ListBackends,      Access::Caller,   BodyKind::None),
+
+    row(Method::GET,    Scope::Extension("packages/{p}/retention"),          &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("packages/{p}/retention/history"),  &[], PAGE_KEYS,    Operation::NotBuilt,          Access::Caller,   BodyKind::None),
+    row(Method::POST,   Scope::Extension("packages/{p}/retention/extend"),   &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::POST,   Scope::Extension("packages/{p}/holds"),              &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::POST,   Scope::Extension("packages/{p}/holds/{id}/release"), &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::POST,   Scope::Extension("retention/sweep"),                 &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("retention-classes"),               &[], PAGE_KEYS,    Operation::NotBuilt,          Access::Caller,   BodyKind::None),
+    row(Method::PUT,    Scope::Extension("retention-classes/{id}"),          &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
+    row(Method::PUT,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::Document(256 * KIB)),
+    row(Method::POST,   Scope::Extension("verifications"),                   &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("verifications/{run}"),             &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
+];

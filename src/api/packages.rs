@@ -1,0 +1,230 @@
+//! Packages: list, create, show, end, finalize, and read the manifest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::paging::limit;
+use crate::domain::name::PackageName;
+use crate::domain::package::{PackageRecord, PackageStatus, Rejection, WriteMode};
+use crate::domain::verb::Verb;
+use crate::exchange::context::Context;
+use crate::exchange::fault::{Code, Fault};
+use crate::exchange::reply::Reply;
+use crate::exchange::request::Request;
+use crate::registry::error::Error;
+use crate::registry::forms::{package_json, read_finalize};
+use crate::registry::packages::{CreatePackage, PackageFilter};
+
+/// The manifest's address, on the answer to a finalize and on the manifest itself.
+pub const MANIFEST_DIGEST: HeaderName = HeaderName::from_static("x-holdfast-manifest-digest");
+
+/// What a filter on a metadata value begins with.
+const METADATA_KEY: &str = "metadata.";
+
+/// `GET /packages`: a page of the packages that the caller may list, in the order of bucket names.
+/// `next` is the `after` of the next page, or null.
+pub async fn list_packages(request: Request, context: &Context) -> Result<Reply, Fault> {
+    let limit = limit(&request)?;
+    let filter = read_filter(&request)?;
+    let sees_all = request.may_everywhere(Verb::List);
+    let mut after = request.query.get("after").map(str::to_owned);
+    let mut shown: Vec<Arc<PackageRecord>> = Vec::new();
+    let next = loop {
+        let wanted = limit - shown.len();
+        let (page, has_more) = context
+            .registry
+            .list_packages(&filter, after.as_deref(), wanted)
+            .await?;
+        after = page
+            .last()
+            .map(|package| package.bucket.as_str().to_owned());
+        let visible = page
+            .into_iter()
+            .filter(|package| sees_all || request.may(Verb::List, package));
+        shown.extend(visible);
+        match after {
+            Some(_) if has_more && shown.len() < limit => {}
+            Some(ref last) if has_more => break Some(last.clone()),
+            _ => break None,
+        }
+    };
+    let packages: Vec<_> = shown.iter().map(|package| package_json(package)).collect();
+    Reply::json(&json!({"packages": packages, "next": next}))
+}
+
+fn read_filter(request: &Request) -> Result<PackageFilter, Fault> {
+    let text = |name: &str| request.query.get(name).map(str::to_owned);
+    let status = text("status");
+    if let Some(word) = &status
+        && PackageStatus::parse(word).is_none()
+    {
+        let message = "A status is created, finalized or deleted.";
+        return Err(Fault::argument("status", word, message));
+    }
+    let metadata = request.query.iter().filter_map(|(name, value)| {
+        Some((
+            name.strip_prefix(METADATA_KEY)?.to_owned(),
+            value.to_owned(),
+        ))
+    });
+    Ok(PackageFilter {
+        producer: text("producer"),
+        subject: text("subject"),
+        retention_class: text("retention_class"),
+        status,
+        metadata: metadata.collect(),
+        owner: text("owner"),
+    })
+}
+
+/// The body of `POST /packages`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PackageForm {
+    bucket: String,
+    name: Option<String>,
+    producer: Option<String>,
+    subject: Option<String>,
+    retention_class: Option<String>,
+    metadata: Option<serde_json::Map<String, Value>>,
+    metadata_schema: Option<String>,
+    write_mode: Option<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+/// `POST /packages`: a new package and its bucket; 201 with the package.
+pub async fn create_package(mut request: Request, context: &Context) -> Result<Reply, Fault> {
+    let body = request.document().await?;
+    let command = read_package(&body, request.actor())?;
+    let created = context.registry.create_package(command).await;
+    let package = created.map_err(|error| match error {
+        Error::Rejected(Rejection::NameTaken { owner }) if owner == request.actor() => {
+            Fault::new(Code::BucketAlreadyOwnedByYou)
+        }
+        error => error.into(),
+    })?;
+    let mut reply = Reply::json(&package_json(&package))?;
+    reply.status = StatusCode::CREATED;
+    let location = format!("/_holdfast/v1/packages/{}", package.id);
+    reply.set_text(header::LOCATION, &location)?;
+    Ok(reply)
+}
+
+fn read_package(body: &[u8], actor: &str) -> Result<CreatePackage, Fault> {
+    let invalid = |message: String| Fault::new(Code::InvalidArgument).message(message);
+    let form: PackageForm = serde_json::from_slice(body)
+        .map_err(|error| invalid(format!("The body is no description of a package: {error}.")))?;
+    let write_mode = match form.write_mode.as_deref() {
+        None => None,
+        Some(word) => Some(WriteMode::parse(word).ok_or_else(|| {
+            let message = "A write mode is versioned-by-request or write-once.";
+            Fault::argument("write_mode", word, message)
+        })?),
+    };
+    Ok(CreatePackage {
+        bucket: PackageName::parse(&form.bucket)?,
+        name: form.name,
+        producer: form.producer,
+        subject: form.subject,
+        retention_class: form.retention_class,
+        metadata: form.metadata.map(Value::Object),
+        metadata_schema: form.metadata_schema,
+        write_mode,
+        tags: form.tags,
+        actor: actor.to_owned(),
+    })
+}
+
+/// `GET /packages/{p}`: the package as it stands.
+pub fn get_package(request: &Request) -> Result<Reply, Fault> {
+    Reply::json(&package_json(request.package()))
+}
+
+/// `DELETE /packages/{p}`: ends an open, empty package; 204.
+pub async fn delete_package(request: Request, context: &Context) -> Result<Reply, Fault> {
+    let package = request.package();
+    context
+        .registry
+        .delete_package(package.id, request.actor())
+        .await?;
+    Ok(Reply::no_content())
+}
+
+/// `POST /packages/{p}/finalize`: freezes the package; a repeat answers the same.
+pub async fn finalize_package(mut request: Request, context: &Context) -> Result<Reply, Fault> {
+    let body = request.document().await?;
+    let command = read_finalize(body, request.actor())?;
+    let id = request.package().id;
+    let finalized = context.registry.finalize_package(id, command).await?;
+    let digest = finalized.manifest_address.to_string();
+    let mut reply = Reply::json(&json!({
+        "package_id": id.to_string(),
+        "manifest_digest": digest,
+        "sequence": finalized.sequence.0,
+        "finalized_at": finalized.finalized_at.to_isoformat(),
+    }))?;
+    reply.set_text(MANIFEST_DIGEST, &digest)?;
+    Ok(reply)
+}
+
+/// `GET /packages/{p}/manifest?format=cbor|json`: the manifest, or its JSON projection (the
+/// default); 404 until the package is finalized.
+pub async fn get_manifest(request: Request, context: &Context) -> Result<Reply, Fault> {
+    let package = request.package();
+    let (found, media_type) = match request.query.get("format").unwrap_or("json") {
+        "cbor" => (
+            context.registry.find_manifest(package.id).await?,
+            HeaderValue::from_static("application/cbor"),
+        ),
+        "json" => (
+            context.registry.find_manifest_json(package.id).await?,
+            HeaderValue::from_static("application/json"),
+        ),
+        word => return Err(Fault::argument("format", word, "A format is cbor or json.")),
+    };
+    let document = found.ok_or_else(|| {
+        Fault::new(Code::NoSuchKey)
+            .message("The package is not finalized, so it has no manifest yet.")
+    })?;
+    let mut reply = Reply::ok().with_bytes(media_type, document.bytes);
+    if let Some(address) = package.manifest_address {
+        reply.set_text(MANIFEST_DIGEST, &address.to_string())?;
+    }
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_described_exactly() {
+        let code = |body: &str| read_package(body.as_bytes(), "a").unwrap_err().code();
+        for wrong in [
+            "",
+            "{",
+            "{}",
+            "{\"bucket\":1}",
+            "{\"bucket\":\"abc\",\"colour\":1}",
+            "{\"bucket\":\"abc\",\"metadata\":[]}",
+            "{\"bucket\":\"abc\",\"write_mode\":\"x\"}",
+        ] {
+            assert_eq!(code(wrong), Code::InvalidArgument, "{wrong}");
+        }
+        assert_eq!(code("{\"bucket\":\"A\"}"), Code::InvalidBucketName);
+        let body =
+            r#"{"bucket":"abc","metadata":{"a":1},"write_mode":"write-once","tags":{"t":"v"}}"#;
+        let command = read_package(body.as_bytes(), "ci").unwrap();
+        assert_eq!(command.write_mode, Some(WriteMode::WriteOnce));
+        assert_eq!(command.metadata, Some(json!({"a": 1})));
+        assert_eq!(
+            (command.actor.as_str(), command.tags["t"].as_str()),
+            ("ci", "v")
+        );
+    }
+}
