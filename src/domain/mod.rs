@@ -20,4 +20,5 @@ pub mod merkle;
 pub mod name;
 pub mod package;
 pub mod payload;
+pub mod upload;
 pub mod verb;

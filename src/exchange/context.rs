@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::auth::authenticate::Authenticator;
 use crate::domain::ids::Timestamp;
 use crate::exchange::settings::ExchangeSettings;
@@ -15,6 +17,8 @@ pub struct Context {
     pub settings: ExchangeSettings,
     /// From signature to identity; only `admit.rs` asks it.
     pub authenticator: Authenticator,
+    /// Cancelled when the server begins to stop: waits for events and live tails end then.
+    pub stopping: CancellationToken,
 }
 
 impl Context {

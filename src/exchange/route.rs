@@ -63,6 +63,8 @@ pub enum Access {
     Everywhere(Verb),
     /// Anyone with a valid signature; the handler shows or allows only what is the caller's.
     Caller,
+    /// Anyone at all, signed or not: nothing is authenticated. Only for what gives nothing away.
+    Anyone,
 }
 
 /// What the body of a request is.
@@ -88,7 +90,7 @@ pub struct Row<O: 'static> {
     pub scope: Scope,
     /// What must be there.
     pub needs: &'static [Need],
-    /// The query keys that may be there.
+    /// The query keys that may be there; one that ends in `*` stands for all that begin so.
     pub may: &'static [&'static str],
     /// The operation.
     pub operation: O,
@@ -197,11 +199,13 @@ impl<O> Row<O> {
     }
 
     fn knows(&self, key: &str) -> bool {
-        self.may.contains(&key)
-            || self.needs.iter().any(|need| match *need {
-                Need::Query(name) | Need::Value(name, _) => name == key,
-                Need::Header(_) => false,
-            })
+        self.may.iter().any(|&name| match name.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
+            None => name == key,
+        }) || self.needs.iter().any(|need| match *need {
+            Need::Query(name) | Need::Value(name, _) => name == key,
+            Need::Header(_) => false,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::domain::digest::ClaimMismatch;
 use crate::domain::package::Rejection;
+use crate::domain::upload::PartsError;
 use crate::registry::source::SourceError;
 
 /// The outcome of an operation.
@@ -37,39 +38,4 @@ pub enum Error {
     /// A defect of this program; the cause is for the log.
     #[error("internal error: {0}")]
     Internal(String),
-}
-
-/// Why a list of parts cannot be completed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PartsError {
-    /// The list is empty or has too many parts.
-    #[error("a completion names 1 to 10000 parts")]
-    Count,
-    /// Part numbers do not ascend.
-    #[error("the list of parts was not in ascending order")]
-    Order,
-    /// A part was not uploaded, or its ETag or checksum differs.
-    #[error("part {0} could not be found, or its ETag or checksum does not match")]
-    Invalid(u32),
-    /// A part other than the last is under 5 MiB.
-    #[error("part {number} has {size_bytes} bytes, less than the minimum of {minimum_bytes}")]
-    TooSmall {
-        /// Which part.
-        number: u32,
-        /// Its size.
-        size_bytes: u64,
-        /// The least a part other than the last may have.
-        minimum_bytes: u64,
-    },
-    /// The whole object's claimed size differs.
-    #[error("the object has {actual} bytes, not the {claimed} announced")]
-    Size {
-        /// What was announced.
-        claimed: u64,
-        /// The sum of the parts.
-        actual: u64,
-    },
-    /// The whole object's claimed checksum differs.
-    #[error("the checksum of the object does not match the one specified")]
-    Checksum,
 }

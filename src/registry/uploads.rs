@@ -3,19 +3,14 @@
 use std::sync::Arc;
 
 use crate::domain::condition::WriteCondition;
-use crate::domain::digest::{Checksum, ChecksumAlgorithm, ContentAddress};
+use crate::domain::digest::ChecksumAlgorithm;
 use crate::domain::file::{ChecksumKind, FileRecord, ObjectAttributes, StoredChecksum};
-use crate::domain::ids::{PackageId, Timestamp, UploadId};
+use crate::domain::ids::{PackageId, UploadId};
 use crate::domain::name::ObjectKey;
+use crate::domain::upload::{PartClaim, PartRecord, UploadRecord};
 use crate::registry::error::Result;
 use crate::registry::handle::Registry;
 use crate::registry::source::ByteSource;
-
-/// The most parts an upload may have, and the highest part number.
-pub const MAX_PARTS: u32 = 10_000;
-
-/// The least bytes of a part that is not the last.
-pub const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// Opens an upload.
 #[derive(Debug, Clone)]
@@ -32,57 +27,6 @@ pub struct CreateUpload {
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
     /// Who acts.
     pub actor: String,
-}
-
-/// An open upload.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UploadRecord {
-    /// The identifier.
-    pub id: UploadId,
-    /// The package.
-    pub package_id: PackageId,
-    /// The key it will complete to.
-    pub key: ObjectKey,
-    /// `Content-Type` of the object.
-    pub media_type: String,
-    /// What the client attaches to the object.
-    pub attributes: ObjectAttributes,
-    /// The checksum every part carries, and what the object's will cover.
-    pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
-    /// When it was opened.
-    pub initiated_at: Timestamp,
-    /// Who opened it.
-    pub initiated_by: String,
-}
-
-/// A part that has been uploaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartRecord {
-    /// 1 to [`MAX_PARTS`].
-    pub number: u32,
-    /// The length in bytes.
-    pub size_bytes: u64,
-    /// MD5 of its bytes: the ETag in hex.
-    pub md5: [u8; 16],
-    /// The address of its bytes.
-    pub address: ContentAddress,
-    /// Where its blob is.
-    pub backend_id: String,
-    /// The checksum of the upload's algorithm, or of the one the client sent.
-    pub checksum: Option<Checksum>,
-    /// When it arrived.
-    pub created_at: Timestamp,
-}
-
-/// One line of a completion's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartClaim {
-    /// The part number.
-    pub number: u32,
-    /// Its ETag without quotes.
-    pub etag: String,
-    /// Its checksum, if the client repeats it.
-    pub checksum: Option<Checksum>,
 }
 
 /// Completes an upload.

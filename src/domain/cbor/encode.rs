@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::domain::cbor::head::{
-    ARRAY, FALSE, MAP, NEGATIVE, NULL, TRUE, UNSIGNED, put_float, put_head, put_text,
+    ARRAY, BYTES, FALSE, MAP, NEGATIVE, NULL, TRUE, UNSIGNED, put_float, put_head, put_text,
 };
 
 /// Encodes one map; `fill` adds its entries, in any order.
@@ -65,6 +65,13 @@ impl MapWriter<'_> {
         if let Some(value) = value {
             self.text(key, value);
         }
+    }
+
+    /// Adds bytes.
+    pub fn bytes(&mut self, key: &str, value: &[u8]) {
+        self.key(key);
+        put_head(self.out, BYTES, value.len() as u64);
+        self.out.extend_from_slice(value);
     }
 
     /// Adds an unsigned integer.

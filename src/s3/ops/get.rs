@@ -10,11 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::domain::file::{FilePart, FileRecord};
 use crate::domain::ids::Timestamp;
+use crate::domain::upload::MAX_PARTS;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::{Reply, ReplyBody};
 use crate::exchange::request::Request;
-use crate::registry::uploads::MAX_PARTS;
 use crate::s3::ops::describe::{set_checksum, set_etag, set_last_modified, value_of};
 use crate::wire::checksum::header_name;
 use crate::wire::conditions::{Conditions, ReadOutcome};
