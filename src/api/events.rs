@@ -17,8 +17,7 @@ use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::{JSON, Reply};
 use crate::exchange::request::Request;
-use crate::registry::feed::{EventBatch, EventQuery};
-use crate::registry::forms::{EventForm, event_json, write_event};
+use crate::registry::feed::{EventBatch, EventQuery, EventRecord};
 use crate::registry::handle::Registry;
 
 /// The last position of the log.
@@ -46,7 +45,8 @@ const TAIL_LIMIT: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Json,
-    List(EventForm),
+    JsonLines,
+    CborSequence,
     Tail,
 }
 
@@ -79,8 +79,8 @@ pub async fn list_events(request: Request, context: &Context) -> Result<Reply, F
     };
     let (body, next_since) = write_batch(&batch, form, query.since)?;
     let media_type = match form {
-        Form::List(EventForm::JsonLines) => HeaderValue::from_static("application/x-ndjson"),
-        Form::List(EventForm::CborSequence) => HeaderValue::from_static("application/cbor-seq"),
+        Form::JsonLines => HeaderValue::from_static("application/x-ndjson"),
+        Form::CborSequence => HeaderValue::from_static("application/cbor-seq"),
         Form::Json | Form::Tail => JSON,
     };
     let reply = Reply::ok()
@@ -141,8 +141,8 @@ fn read_form(accept: Option<&str>) -> Result<Form, Fault> {
     for name in names {
         return Ok(match name.trim().to_ascii_lowercase().as_str() {
             "application/json" | "*/*" | "application/*" | "" => Form::Json,
-            "application/x-ndjson" | "application/jsonl" => Form::List(EventForm::JsonLines),
-            "application/cbor-seq" => Form::List(EventForm::CborSequence),
+            "application/x-ndjson" | "application/jsonl" => Form::JsonLines,
+            "application/cbor-seq" => Form::CborSequence,
             "text/event-stream" => Form::Tail,
             _ => continue,
         });
@@ -171,12 +171,16 @@ fn write_batch(
             break;
         }
         match form {
-            Form::List(form) => write_event(&mut out, event, form)?,
+            Form::CborSequence => out.extend_from_slice(&event.to_cbor()),
+            Form::JsonLines => {
+                write_json(&mut out, event)?;
+                out.push(b'\n');
+            }
             Form::Json | Form::Tail => {
                 if place > 0 {
                     out.push(b',');
                 }
-                serde_json::to_writer(&mut out, &event_json(event)?).map_err(Fault::internal)?;
+                write_json(&mut out, event)?;
             }
         }
         last = event.sequence;
@@ -187,6 +191,10 @@ fn write_batch(
         out.extend_from_slice(end.as_bytes());
     }
     Ok((out.into(), next_since))
+}
+
+fn write_json(out: &mut Vec<u8>, event: &EventRecord) -> Result<(), Fault> {
+    serde_json::to_writer(out, &event.to_json()?).map_err(Fault::internal)
 }
 
 fn with_log(reply: Reply, batch: &EventBatch) -> Reply {
@@ -274,7 +282,7 @@ fn write_tail(out: &mut Vec<u8>, batch: &EventBatch, since: Sequence) -> Result<
             return Ok(last);
         }
         out.extend_from_slice(format!("id: {}\ndata: ", event.sequence).as_bytes());
-        serde_json::to_writer(&mut *out, &event_json(event)?).map_err(Fault::internal)?;
+        write_json(out, event)?;
         out.extend_from_slice(b"\n\n");
         last = event.sequence;
     }
@@ -289,7 +297,6 @@ mod tests {
     use super::*;
 
     use crate::domain::ids::Timestamp;
-    use crate::registry::feed::EventRecord;
 
     fn batch(sizes: &[usize]) -> EventBatch {
         let events = sizes.iter().enumerate().map(|(place, &size)| {
@@ -326,12 +333,9 @@ mod tests {
             (Some("*/*"), Form::Json),
             (
                 Some("text/html, application/x-ndjson;q=0.5"),
-                Form::List(EventForm::JsonLines),
+                Form::JsonLines,
             ),
-            (
-                Some("Application/CBOR-seq"),
-                Form::List(EventForm::CborSequence),
-            ),
+            (Some("Application/CBOR-seq"), Form::CborSequence),
             (Some("text/event-stream"), Form::Tail),
         ];
         for (accept, form) in cases {
@@ -362,8 +366,7 @@ mod tests {
     #[test]
     fn a_batch_of_many_bytes_ends_early_and_says_where() {
         let many = batch(&[200_000; 60]);
-        let (body, next) =
-            write_batch(&many, Form::List(EventForm::JsonLines), Sequence(10)).unwrap();
+        let (body, next) = write_batch(&many, Form::JsonLines, Sequence(10)).unwrap();
         let lines = body.split(|&byte| byte == b'\n').count() - 1;
         assert!(lines < 60 && body.len() < MAX_BATCH_BYTES + 300_000);
         assert_eq!(next, Sequence(10 + lines as u64));

@@ -9,8 +9,9 @@ use crate::domain::digest::ContentAddress;
 use crate::registry::error::{Error, Result};
 use crate::registry::feed::EventRecord;
 
-/// The most bytes of a payload that stand in a form. A larger one is a manifest, which is read by
-/// its own name: `payload` is then null, and digest and length still say what it is.
+/// The most bytes of a payload that stand in a form. A larger one, such as a manifest, must not be
+/// pushed at every reader of the log: `payload` is then null, digest and length still say what it
+/// is, and `payload_href` where the extension API gives it.
 pub const MAX_INLINE_PAYLOAD_BYTES: usize = 256 * 1024;
 
 impl EventRecord {
@@ -22,7 +23,7 @@ impl EventRecord {
         } else {
             Value::Null
         };
-        Ok(json!({
+        let mut value = json!({
             "sequence": self.sequence.0,
             "event_type": self.event_type,
             "subject_kind": self.subject_kind,
@@ -34,7 +35,11 @@ impl EventRecord {
             "payload_digest": self.digest().to_string(),
             "payload_bytes": self.payload.len(),
             "payload": payload,
-        }))
+        });
+        if !self.has_inline_payload() {
+            value["payload_href"] = json!(self.payload_href());
+        }
+        Ok(value)
     }
 
     /// The event as a canonical CBOR map with the same keys. `payload` holds the recorded bytes as
@@ -56,12 +61,17 @@ impl EventRecord {
                 map.encoded("payload", &self.payload);
             } else {
                 map.nullable_text("payload", None);
+                map.text("payload_href", &self.payload_href());
             }
         })
     }
 
     fn has_inline_payload(&self) -> bool {
         self.payload.len() <= MAX_INLINE_PAYLOAD_BYTES
+    }
+
+    fn payload_href(&self) -> String {
+        format!("/_holdfast/v1/events/{}/payload", self.sequence)
     }
 
     fn digest(&self) -> ContentAddress {
@@ -112,6 +122,7 @@ mod tests {
         let json = large.to_json().unwrap();
         assert_eq!(json["payload"], Value::Null);
         assert_eq!(json["payload_bytes"], MAX_INLINE_PAYLOAD_BYTES + 1);
+        assert_eq!(json["payload_href"], "/_holdfast/v1/events/7/payload");
         assert_eq!(to_json(&large.to_cbor(), 4096).unwrap(), json);
         assert!(event(vec![0xff]).to_json().is_err());
     }

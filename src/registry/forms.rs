@@ -1,5 +1,5 @@
-//! How records look outside: one JSON object for each, and events as CBOR too. Both surfaces show
-//! the same, so the forms stand below them.
+//! How records look outside, one JSON object for each, and how a finalize is asked for. Both
+//! surfaces show and take the same, so the forms stand below them; events have `event_forms.rs`.
 //!
 //! Decides nothing and reads nothing but the record.
 
@@ -7,107 +7,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::cbor::encode::append_map;
-use crate::domain::cbor::json::to_json;
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
 use crate::domain::ids::Timestamp;
 use crate::domain::package::PackageRecord;
 use crate::registry::error::{Error, Result};
-use crate::registry::feed::EventRecord;
 use crate::registry::finalize::FinalizePackage;
-
-/// Payloads over so many bytes stand in a batch by reference: a manifest of tens of megabytes must
-/// not be pushed at every reader of the log.
-pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
-
-/// The form of a list of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventForm {
-    /// One JSON object a line: `application/x-ndjson`.
-    JsonLines,
-    /// One CBOR map after the other (RFC 8742): `application/cbor-seq`.
-    CborSequence,
-}
-
-/// Appends an event in a form: `sequence`, `type`, `subject_kind`, `subject_id`, `package_id`,
-/// `actor`, `created_at`, `epoch`, `payload_digest` and `payload`.
-///
-/// In JSON the payload is the projection of its CBOR; in CBOR it is the byte string that the digest
-/// is of. A payload over [`MAX_PAYLOAD_BYTES`] is null, and `payload_reference` says how large it is
-/// and where it is read.
-pub fn write_event(out: &mut Vec<u8>, event: &EventRecord, form: EventForm) -> Result<()> {
-    match form {
-        EventForm::JsonLines => {
-            let value = event_json(event)?;
-            serde_json::to_writer(&mut *out, &value)
-                .map_err(|error| Error::Internal(error.to_string()))?;
-            out.push(b'\n');
-        }
-        EventForm::CborSequence => write_event_cbor(out, event),
-    }
-    Ok(())
-}
-
-/// An event as JSON; see [`write_event`].
-pub fn event_json(event: &EventRecord) -> Result<Value> {
-    let mut value = json!({
-        "sequence": event.sequence.0,
-        "type": event.event_type,
-        "subject_kind": event.subject_kind,
-        "subject_id": event.subject_id,
-        "package_id": event.package_id.map(|id| id.to_string()),
-        "actor": event.actor,
-        "created_at": event.created_at.to_isoformat(),
-        "epoch": event.epoch,
-        "payload_digest": ContentAddress(event.payload_digest).to_string(),
-        "payload": null,
-    });
-    if event.payload.len() > MAX_PAYLOAD_BYTES {
-        value["payload_reference"] = json!({
-            "size_bytes": event.payload.len(),
-            "href": payload_path(event),
-        });
-    } else {
-        value["payload"] = to_json(&event.payload, MAX_PAYLOAD_BYTES).map_err(|error| {
-            Error::Corrupt(format!("the payload of event {}: {error}", event.sequence))
-        })?;
-    }
-    Ok(value)
-}
-
-fn write_event_cbor(out: &mut Vec<u8>, event: &EventRecord) {
-    let package_id = event.package_id.map(|id| id.to_string());
-    append_map(out, |map| {
-        map.text("type", &event.event_type);
-        map.text("actor", &event.actor);
-        map.uint("epoch", event.epoch);
-        if event.payload.len() > MAX_PAYLOAD_BYTES {
-            map.json("payload", &Value::Null);
-        } else {
-            map.bytes("payload", &event.payload);
-        }
-        map.uint("sequence", event.sequence.0);
-        map.text("created_at", &event.created_at.to_isoformat());
-        map.nullable_text("package_id", package_id.as_deref());
-        map.text("subject_id", &event.subject_id);
-        map.text("subject_kind", &event.subject_kind);
-        map.text(
-            "payload_digest",
-            &ContentAddress(event.payload_digest).to_string(),
-        );
-        if event.payload.len() > MAX_PAYLOAD_BYTES {
-            map.map("payload_reference", |map| {
-                map.text("href", &payload_path(event));
-                map.uint("size_bytes", event.payload.len() as u64);
-            });
-        }
-    });
-}
-
-fn payload_path(event: &EventRecord) -> String {
-    format!("/_holdfast/v1/events/{}/payload", event.sequence)
-}
 
 /// A package as JSON.
 pub fn package_json(package: &PackageRecord) -> Value {
@@ -229,72 +134,6 @@ pub fn read_finalize(body: Bytes, actor: &str) -> Result<FinalizePackage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::domain::ids::{PackageId, Sequence};
-
-    fn event(payload: &[u8]) -> EventRecord {
-        EventRecord {
-            sequence: Sequence(7),
-            event_type: "v1.file.removed".to_owned(),
-            subject_kind: "package".to_owned(),
-            subject_id: uuid::Uuid::nil().to_string(),
-            package_id: Some(PackageId(uuid::Uuid::nil())),
-            actor: "root".to_owned(),
-            created_at: Timestamp(1_700_000_000_000_000),
-            payload: Bytes::copy_from_slice(payload),
-            payload_digest: *blake3::hash(payload).as_bytes(),
-            epoch: 1,
-        }
-    }
-
-    #[test]
-    fn a_small_payload_stands_in_the_event_and_a_large_one_beside_it() {
-        // {"a": 1}
-        let small = event(&[0xa1, 0x61, b'a', 0x01]);
-        let value = event_json(&small).unwrap();
-        assert_eq!(value["payload"], json!({"a": 1}));
-        assert_eq!(value["sequence"], 7);
-        assert_eq!(value["created_at"], "2023-11-14T22:13:20+00:00");
-        assert!(value.get("payload_reference").is_none());
-
-        let large = event(&vec![0; MAX_PAYLOAD_BYTES + 1]);
-        let value = event_json(&large).unwrap();
-        assert_eq!(value["payload"], Value::Null);
-        assert_eq!(
-            value["payload_reference"]["href"],
-            "/_holdfast/v1/events/7/payload"
-        );
-        assert!(matches!(
-            event_json(&event(b"\xff")),
-            Err(Error::Corrupt(_))
-        ));
-    }
-
-    #[test]
-    fn the_cbor_form_is_canonical_and_holds_the_very_bytes() {
-        let mut out = Vec::new();
-        write_event(
-            &mut out,
-            &event(&[0xa1, 0x61, b'a', 0x01]),
-            EventForm::CborSequence,
-        )
-        .unwrap();
-        let value = to_json(&out, out.len()).unwrap();
-        assert_eq!(value["payload"], "oWFhAQ==");
-        assert_eq!(value["type"], "v1.file.removed");
-        let mut out = Vec::new();
-        write_event(
-            &mut out,
-            &event(&vec![0; MAX_PAYLOAD_BYTES + 1]),
-            EventForm::CborSequence,
-        )
-        .unwrap();
-        let value = to_json(&out, out.len()).unwrap();
-        assert_eq!(
-            value["payload_reference"]["size_bytes"],
-            MAX_PAYLOAD_BYTES + 1
-        );
-    }
 
     #[test]
     fn the_body_of_a_finalize_is_empty_or_exactly_known() {
