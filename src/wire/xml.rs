@@ -145,6 +145,12 @@ impl XmlWriter {
         Self { out, root }
     }
 
+    /// Makes room for so many more bytes, when their number is known beforehand.
+    pub fn reserve(&mut self, bytes: usize) -> &mut Self {
+        self.out.reserve(bytes);
+        self
+    }
+
     /// `<name>text</name>`, with the text escaped.
     pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
         self.open(name);

@@ -8,5 +8,6 @@ pub mod describe;
 pub mod get;
 pub mod list;
 pub mod multipart;
+pub mod page;
 pub mod put;
 pub mod special;
