@@ -83,7 +83,6 @@ fn undocumented_operations(page: &str, routes: &str, model: &str) -> Vec<String>
 }
 
 #[test]
-#[ignore = "the foundation is being built"]
 fn every_operation_is_documented() {
     let routes = read("src/s3/routes.rs");
     assert!(
