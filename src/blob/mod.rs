@@ -5,7 +5,13 @@
 //! is what a new kind of storage implements, and it is finished when `conformance.rs` passes.
 
 pub mod blobs;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod faults;
+pub mod local;
 pub mod pins;
 pub mod read;
+pub mod remote;
 pub mod settings;
 pub mod store;

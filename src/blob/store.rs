@@ -113,14 +113,14 @@ pub trait BlobWriter: Send {
     /// Makes the object visible and durable: when this answers, a power cut changes nothing.
     /// Atomic: others see all of it or none. Idempotent: publishing an address again replaces the
     /// stored bytes with these fresh ones, which heals damage. `tree` is the stored form of the hash
-    /// tree; it is a cache, kept beside the object without promise.
+    /// tree, empty for a single group; it is a cache, kept beside the object without promise.
     ///
     /// After an error the object may or may not be visible, which is harmless while no row refers
     /// to it.
     async fn publish(
         self: Box<Self>,
         address: ContentAddress,
-        tree: Option<Vec<u8>>,
+        tree: Vec<u8>,
     ) -> Result<Receipt, BlobError>;
 }
 

@@ -21,10 +21,6 @@ pub const GROUP_BYTES: u64 = 64 * 1024;
 /// How many bytes one stored node takes: two chaining values.
 pub const PAIR_BYTES: u64 = 64;
 
-/// The stored pairs of at most this many bytes are kept while bytes stream by (8 GiB of content).
-/// Beyond it the tree is given up, and the first reader computes it.
-const MAX_TREE_BYTES: usize = 8 << 20;
-
 /// How many groups so many bytes make; none makes one.
 pub fn group_count(size_bytes: u64) -> u64 {
     size_bytes.div_ceil(GROUP_BYTES).max(1)
@@ -41,7 +37,8 @@ pub fn whole_groups(range: &Range<u64>, size_bytes: u64) -> Range<u64> {
     start..range.end.next_multiple_of(GROUP_BYTES).min(size_bytes)
 }
 
-/// Computes the address and the tree of bytes as they come, hashing each once.
+/// Computes the address and the tree of bytes as they come, hashing each once. Holds the stored form
+/// in memory: a thousandth of the content, and at most 5 MiB, since no blob is larger than 5 GiB.
 #[derive(Debug, Clone)]
 pub struct TreeBuilder {
     group: blake3::Hasher,
@@ -49,7 +46,7 @@ pub struct TreeBuilder {
     closed_groups: u64,
     /// The roots of the complete subtrees to the left, the largest first.
     subtrees: Vec<ChainingValue>,
-    pairs: Option<Vec<u8>>,
+    pairs: Vec<u8>,
 }
 
 impl Default for TreeBuilder {
@@ -66,7 +63,7 @@ impl TreeBuilder {
             group_bytes: 0,
             closed_groups: 0,
             subtrees: Vec::new(),
-            pairs: Some(Vec::new()),
+            pairs: Vec::new(),
         }
     }
 
@@ -90,9 +87,8 @@ impl TreeBuilder {
         }
     }
 
-    /// The address, and the stored form of the tree: empty for a single group, `None` when the
-    /// content is too long to keep it in memory.
-    pub fn finish(mut self) -> (ContentAddress, Option<Vec<u8>>) {
+    /// The address, and the stored form of the tree, which is empty for a single group.
+    pub fn finish(mut self) -> (ContentAddress, Vec<u8>) {
         if self.closed_groups == 0 {
             let root = self.group.finalize();
             return (ContentAddress(*root.as_bytes()), self.pairs);
@@ -126,13 +122,8 @@ impl TreeBuilder {
     }
 
     fn keep_pair(&mut self, left: &ChainingValue, right: &ChainingValue) {
-        if let Some(pairs) = &mut self.pairs {
-            pairs.extend_from_slice(left);
-            pairs.extend_from_slice(right);
-            if pairs.len() > MAX_TREE_BYTES {
-                self.pairs = None;
-            }
-        }
+        self.pairs.extend_from_slice(left);
+        self.pairs.extend_from_slice(right);
     }
 }
 
@@ -257,7 +248,7 @@ impl Walk {
         let start = self.range.start;
         let end = start + bytes.len() as u64;
         assert!(
-            end <= self.range.end && (end % GROUP_BYTES == 0 || end == self.range.end),
+            end <= self.range.end && (end.is_multiple_of(GROUP_BYTES) || end == self.range.end),
             "whole groups are checked"
         );
         if bytes.is_empty() && self.size_bytes > 0 {
@@ -283,5 +274,132 @@ impl Walk {
         }
         self.range.start = end;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bao_tree::BlockSize;
+    use bao_tree::io::outboard::PostOrderMemOutboard;
+    use proptest::prelude::{ProptestConfig, any, proptest};
+
+    use super::*;
+
+    const GROUP: usize = GROUP_BYTES as usize;
+
+    fn content(size: usize) -> Vec<u8> {
+        let bytes = (0u32..).flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes());
+        bytes.take(size).collect()
+    }
+
+    fn build(bytes: &[u8], step: usize) -> (ContentAddress, Vec<u8>) {
+        let mut builder = TreeBuilder::new();
+        for chunk in bytes.chunks(step) {
+            builder.update(chunk);
+        }
+        assert_eq!(builder.size_bytes(), bytes.len() as u64);
+        builder.finish()
+    }
+
+    /// The sizes around every change of shape.
+    fn sizes() -> Vec<usize> {
+        let mut sizes = vec![0, 1, 1023, 1024, 1025];
+        for groups in 1..=9 {
+            sizes.extend([groups * GROUP - 1, groups * GROUP, groups * GROUP + 1]);
+        }
+        sizes
+    }
+
+    fn check(
+        address: ContentAddress,
+        tree: &[u8],
+        bytes: &[u8],
+        range: &Range<u64>,
+        step: usize,
+    ) -> Result<(), Damage> {
+        let mut walk = Walk::new(address, bytes.len() as u64, range);
+        loop {
+            let groups = walk.remaining();
+            let (start, end) = (groups.start as usize, groups.end as usize);
+            let end = end.min(start.saturating_add(step * GROUP));
+            walk.check(&bytes[start..end], |number| {
+                let pair = tree.get(number as usize * 64..number as usize * 64 + 64);
+                pair.map(|pair| pair.try_into().unwrap())
+                    .ok_or(Damage::Tree)
+            })?;
+            if walk.remaining().is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    #[test]
+    fn the_tree_is_the_post_order_outboard_of_bao_tree() {
+        let log = GROUP_BYTES.trailing_zeros() - 10;
+        for size in sizes() {
+            let bytes = content(size);
+            let expected =
+                PostOrderMemOutboard::create(&bytes, BlockSize::from_chunk_log(log as u8));
+            for step in [1000, GROUP, 3 * GROUP + 7] {
+                let (address, tree) = build(&bytes, step);
+                assert_eq!(address.0, *blake3::hash(&bytes).as_bytes(), "{size}");
+                assert_eq!(tree, expected.data, "{size}");
+                assert_eq!(tree.len() as u64, tree_bytes(size as u64), "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_range_of_good_bytes_passes() {
+        for size in sizes() {
+            let bytes = content(size);
+            let (address, tree) = build(&bytes, GROUP);
+            let groups = group_count(size as u64);
+            for first in 0..groups {
+                for last in first..groups {
+                    let end = ((last + 1) * GROUP_BYTES).min(size as u64);
+                    let range = (first * GROUP_BYTES).min(end)..end;
+                    for step in [1, 2, 4, usize::MAX / GROUP] {
+                        check(address, &tree, &bytes, &range, step).unwrap();
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_blob_in_one_piece_needs_no_tree() {
+        let bytes = content(5 * GROUP + 9);
+        let (address, _) = build(&bytes, GROUP);
+        let range = 0..bytes.len() as u64;
+        check(address, &[], &bytes, &range, usize::MAX / GROUP).unwrap();
+        assert_eq!(check(address, &[], &bytes, &range, 4), Err(Damage::Tree));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn no_flipped_bit_passes(size in 1..8 * GROUP, at in any::<usize>(), bit in 0u8..8,
+                                 in_tree in any::<bool>(), step in 1usize..4) {
+            let mut bytes = content(size);
+            let (address, mut tree) = build(&bytes, GROUP);
+            let range = 0..size as u64;
+            let expected = if in_tree && !tree.is_empty() {
+                let at = at % tree.len();
+                tree[at] ^= 1 << bit;
+                Damage::Tree
+            } else {
+                bytes[at % size] ^= 1 << bit;
+                Damage::Bytes
+            };
+            let found = check(address, &tree, &bytes, &range, step);
+            // Pairs inside a piece that is hashed as a whole are not even asked for.
+            if found.is_ok() {
+                assert_eq!(expected, Damage::Tree);
+                assert_eq!(ContentAddress(*blake3::hash(&bytes).as_bytes()), address);
+            } else {
+                assert_eq!(found, Err(expected));
+            }
+        }
     }
 }

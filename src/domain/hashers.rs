@@ -55,8 +55,8 @@ pub struct Hashers {
 
 /// A checksum on its way.
 enum Summing {
-    Crc(ChecksumAlgorithm, crc_fast::Digest),
-    Sha1(Box<Sha1>),
+    Crc(ChecksumAlgorithm, Box<crc_fast::Digest>),
+    Sha1(Sha1),
     /// The hasher of the plan is shared.
     Sha256,
 }
@@ -101,9 +101,9 @@ impl Hashers {
         }
     }
 
-    /// The digests, and the stored form of the hash tree (see `hash_tree.rs`): empty for a single
-    /// group, `None` for content too long to keep it.
-    pub fn finish(self) -> (Digests, Option<Vec<u8>>) {
+    /// The digests, and the stored form of the hash tree (see `hash_tree.rs`), which is empty for a
+    /// single group.
+    pub fn finish(self) -> (Digests, Vec<u8>) {
         let size_bytes = self.tree.size_bytes();
         let (address, tree) = self.tree.finish();
         let sha256: Option<[u8; 32]> = self.sha256.map(|hasher| hasher.finalize().into());
@@ -133,10 +133,10 @@ impl Summing {
             ChecksumAlgorithm::Crc32 => crc_fast::CrcAlgorithm::Crc32IsoHdlc,
             ChecksumAlgorithm::Crc32c => crc_fast::CrcAlgorithm::Crc32Iscsi,
             ChecksumAlgorithm::Crc64Nvme => crc_fast::CrcAlgorithm::Crc64Nvme,
-            ChecksumAlgorithm::Sha1 => return Self::Sha1(Box::default()),
+            ChecksumAlgorithm::Sha1 => return Self::Sha1(Sha1::new()),
             ChecksumAlgorithm::Sha256 => return Self::Sha256,
         };
-        Self::Crc(algorithm, crc_fast::Digest::new(crc))
+        Self::Crc(algorithm, Box::new(crc_fast::Digest::new(crc)))
     }
 
     fn update(&mut self, bytes: &[u8]) {
@@ -219,5 +219,82 @@ impl fmt::Debug for WholeHasher {
         f.debug_struct("WholeHasher")
             .field("size_bytes", &self.size_bytes())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digests(plan: &HashPlan, bytes: &[u8], step: usize) -> Digests {
+        let mut hashers = Hashers::new(plan);
+        for chunk in bytes.chunks(step) {
+            hashers.update(chunk);
+        }
+        hashers.finish().0
+    }
+
+    #[test]
+    fn the_digests_are_those_of_the_standards() {
+        let plan = HashPlan::file(ChecksumAlgorithm::ALL.to_vec());
+        let found = digests(&plan, b"123456789", 2);
+        assert_eq!(found.size_bytes, 9);
+        assert_eq!(
+            found.address.to_hex(),
+            "b7d65b48420d1033cb2595293263b6f72eabee20d55e699d0df1973b3c9deed1"
+        );
+        assert_eq!(
+            hex::encode(found.md5.unwrap()),
+            "25f9e794323b453885f5181f1b624d0b"
+        );
+        let sha256 = "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225";
+        assert_eq!(hex::encode(found.sha256.unwrap()), sha256);
+        let expected = [
+            "cbf43926",
+            "e3069283",
+            "ae8b14860a799888",
+            "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
+            sha256,
+        ];
+        for ((checksum, algorithm), expected) in found
+            .checksums
+            .iter()
+            .zip(ChecksumAlgorithm::ALL)
+            .zip(expected)
+        {
+            assert_eq!(checksum.algorithm, algorithm);
+            assert_eq!(hex::encode(&checksum.digest), expected);
+        }
+    }
+
+    #[test]
+    fn only_what_is_planned_is_given() {
+        let plan = HashPlan {
+            checksums: vec![ChecksumAlgorithm::Sha256, ChecksumAlgorithm::Sha256],
+            sha256: false,
+            md5: false,
+        };
+        let found = digests(&plan, b"abc", 1);
+        assert_eq!((found.sha256, found.md5), (None, None));
+        assert_eq!(found.checksums.len(), 1);
+        assert_eq!(found.checksums[0].digest.len(), 32);
+        assert!(HashPlan::part(Vec::new()).md5 && !HashPlan::part(Vec::new()).sha256);
+    }
+
+    #[test]
+    fn a_whole_is_the_same_as_its_parts_in_order() {
+        let bytes = vec![7; 300_000];
+        let whole = digests(&HashPlan::file(Vec::new()), &bytes, 100_000);
+        let mut hasher = WholeHasher::new();
+        let mut halfway = WholeHasher::new();
+        for part in bytes.chunks(70_001) {
+            hasher.update(part);
+            halfway = hasher.clone();
+            halfway.digests();
+        }
+        let found = halfway.digests();
+        assert_eq!(found.size_bytes, 300_000);
+        assert_eq!(found.address, whole.address);
+        assert_eq!(Some(found.sha256), whole.sha256);
     }
 }
