@@ -238,14 +238,14 @@ impl Document {
         for entry in &page.entries {
             if let ListEntry::File(file) = entry {
                 self.xml.nest("Contents", |xml| {
-                    write_file(xml, &mut self.keys, file, owner)
+                    write_file(xml, &mut self.keys, file, owner);
                 });
             }
         }
         for entry in &page.entries {
             if let ListEntry::Prefix(prefix) = entry {
                 self.xml.nest("CommonPrefixes", |xml| {
-                    self.keys.write(xml, "Prefix", prefix)
+                    self.keys.write(xml, "Prefix", prefix);
                 });
             }
         }
@@ -406,10 +406,18 @@ mod tests {
         ListObjectsV2::parse(&Query::parse(query).unwrap()).map_err(|fault| fault.code())
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "compared with a position that may be none"
+    )]
     fn key(text: &str) -> Option<ListPosition> {
         Some(ListPosition::AfterKey(text.to_owned()))
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "compared with a position that may be none"
+    )]
     fn prefix(text: &str) -> Option<ListPosition> {
         Some(ListPosition::AfterPrefix(text.to_owned()))
     }
