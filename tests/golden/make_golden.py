@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""Make the golden files of events, manifest and log, without any code of Holdfast.
+
+Every document is a plain dict written down here, encoded by cbor2 (canonical) and projected by
+rfc8785; digests are blake3's and hashlib's; the tree is RFC 6962 word for word. `tests/golden.rs`
+builds the same values in Rust and compares byte for byte, in both directions.
+
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install cbor2==6.3.0 rfc8785==0.1.4 blake3==1.0.11
+    /tmp/golden/bin/python tests/golden/make_golden.py            # write
+    /tmp/golden/bin/python tests/golden/make_golden.py --check    # compare with what is there
+
+The files are committed, so the tests need no Python. A golden file is never changed for an event
+that was released: a new case is added instead.
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+import blake3
+import cbor2
+import rfc8785
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+PACKAGE = "0193f0c4-7f1e-7c3a-9c1f-0123456789ab"
+OTHER_PACKAGE = "0193f0c4-7f1e-7c3a-9c1f-ba9876543210"
+FILE = "0193f0c4-8000-7000-8000-000000000001"
+NEXT_FILE = "0193f0c4-8000-7000-8000-000000000002"
+LOCATION = "0193f0c4-9000-7000-8000-000000000001"
+SCHEMA = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
+
+
+def canonical(value):
+    return cbor2.dumps(value, canonical=True)
+
+
+def address(data):
+    return "blake3:" + blake3.blake3(data).hexdigest()
+
+
+def file_ingested(content, path, **extra):
+    """What the registry wrote before it knew S3, and nothing else unless given."""
+    return {
+        "file_id": FILE,
+        "relative_path": path,
+        "media_type": "text/plain",
+        "size_bytes": len(content),
+        "digest_algorithm": "blake3",
+        "digest_primary_hex": blake3.blake3(content).hexdigest(),
+        "digest_sha256_hex": hashlib.sha256(content).hexdigest(),
+        "backend_id": "local",
+        "object_key": "blake3/" + blake3.blake3(content).hexdigest(),
+        "storage_location_id": LOCATION,
+        "retrieval_tier": "hot",
+        "storage_status": "recorded",
+        **extra,
+    }
+
+
+def manifest_file(number, path, content, media_type):
+    return {
+        "id": f"0193f0c4-8000-7000-8000-00000000000{number}",
+        "relative_path": path,
+        "media_type": media_type,
+        "size_bytes": len(content),
+        "digest_algorithm": "blake3",
+        "digest_primary_hex": blake3.blake3(content).hexdigest(),
+        "digest_sha256_hex": hashlib.sha256(content).hexdigest(),
+        "etag": hashlib.md5(content).hexdigest(),
+        "ingested_by": "ci",
+        "ingested_at": f"2026-11-23T08:15:0{number}.00000{number}+00:00",
+        "event_sequence": 2 + number,
+    }
+
+
+def tree_hash(leaves):
+    """MTH of RFC 6962, section 2.1."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\x00" + leaves[0]).digest()
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return hashlib.sha256(b"\x01" + tree_hash(leaves[:split]) + tree_hash(leaves[split:])).digest()
+
+
+def make_manifest():
+    files = [
+        manifest_file(1, "README", b"read me\n", "text/markdown"),
+        manifest_file(2, "data/é ü.bin", bytes(range(256)) * 300, "application/octet-stream"),
+        manifest_file(3, "data/empty", b"", "application/octet-stream"),
+    ]
+    files.sort(key=lambda entry: entry["relative_path"].encode())
+    content = blake3.blake3()
+    keys = (
+        "relative_path",
+        "size_bytes",
+        "media_type",
+        "digest_algorithm",
+        "digest_primary_hex",
+        "digest_sha256_hex",
+    )
+    for entry in files:
+        content.update(canonical({key: entry[key] for key in keys}))
+    return {
+        "manifest_version": 1,
+        "package": {
+            "id": PACKAGE,
+            "name": "Release 1.2.0",
+            "producer": "ci",
+            "subject": "release-1.2.0",
+            "retention_class": "releases",
+            "status": "finalized",
+            "created_at": "2026-11-23T08:15:00+00:00",
+            "finalized_at": "2026-11-23T08:16:00.500000+00:00",
+            "expires_at": "2027-11-23T08:15:00+00:00",
+            "metadata": {"branch": "main", "build": {"number": 42, "ratio": 0.1}},
+            "metadata_schema_id": SCHEMA,
+        },
+        "files": files,
+        "storage_receipts": [
+            {
+                "file_id": entry["id"],
+                "backend_id": "local",
+                "content_address": "blake3:" + entry["digest_primary_hex"],
+                "retrieval_tier": "hot",
+                "status": "recorded",
+            }
+            for entry in files
+        ],
+        "retention_summary": {
+            "retention_class": "releases",
+            "expires_at": "2027-11-23T08:15:00+00:00",
+            "active_holds": [],
+            "last_retention_event_sequence": 2,
+        },
+        "provenance": {
+            "source_commits": {"holdfast": "8b1a9953c4611296a827abf8c47804d7"},
+            "tool_versions": {"rustc": "1.94.0"},
+            "environment": {},
+            "ingest_actor": "ci",
+            "ingest_timestamps": {"finalized_at": "2026-11-23T08:16:00.500000+00:00"},
+        },
+        "content_digest": "blake3:" + content.hexdigest(),
+        "files_root": "sha256:" + tree_hash([canonical(entry) for entry in files]).hex(),
+    }
+
+
+def make_events():
+    """(name, type, subject kind, payload), in the order in which the log has them."""
+    hello = b"hello, world\n"
+    return [
+        (
+            "package_created_plain",
+            "v1.package.created",
+            "package",
+            {
+                "name": "release-1",
+                "producer": "ci",
+                "subject": "release-1",
+                "retention_class": "default",
+                "metadata": {},
+                "metadata_schema_id": None,
+            },
+        ),
+        (
+            "package_created_full",
+            "v1.package.created",
+            "package",
+            {
+                "name": "Release 1.2.0 \U0001f680",
+                "producer": "ci",
+                "subject": "größe",
+                "retention_class": "releases",
+                "metadata": {
+                    "branch": "main",
+                    "a": [1, -1, 23, 24, 255, 256, 65535, 65536, 4294967295, 4294967296],
+                    "limits": [9007199254740991, -9007199254740991],
+                    "floats": [0.5, 1.0, 0.1, 1e300, -0.25, 100000.5, 5e-324, 65504.0],
+                    "nested": {"\U0001f600": True, "\ufb33": False, "€": None, "": {}},
+                    "empty": [],
+                    **{f"key-{i:02}": i for i in range(25)},
+                },
+                "metadata_schema_id": SCHEMA,
+                "bucket": "release-1.2.0",
+                "write_mode": "versioned-by-request",
+                "tags": {"team": "core", "Zone": "eu", "é": ""},
+            },
+        ),
+        (
+            "retention_default_applied_unlimited",
+            "v1.retention.default_applied",
+            "retention",
+            {
+                "retention_class": "default",
+                "default_duration_seconds": None,
+                "expires_at": None,
+                "eligible_for_deletion": False,
+            },
+        ),
+        (
+            "retention_default_applied_limited",
+            "v1.retention.default_applied",
+            "retention",
+            {
+                "retention_class": "releases",
+                "default_duration_seconds": 31536000,
+                "expires_at": "2027-11-23T08:15:30.123400+00:00",
+                "eligible_for_deletion": True,
+            },
+        ),
+        (
+            "file_ingested_plain",
+            "v1.file.ingested",
+            "package",
+            file_ingested(hello, "hello.txt"),
+        ),
+        (
+            "file_ingested_with_etag",
+            "v1.file.ingested",
+            "package",
+            file_ingested(hello, "hello.txt", etag=hashlib.md5(hello).hexdigest()),
+        ),
+        (
+            "file_ingested_unicode_key",
+            "v1.file.ingested",
+            "package",
+            file_ingested(b"", "données/日本 +%2F//\x00\U0001f600", etag="x"),
+        ),
+        (
+            "file_ingested_full",
+            "v1.file.ingested",
+            "package",
+            file_ingested(
+                hello,
+                "hello.txt",
+                etag=hashlib.md5(hello).hexdigest(),
+                s3={
+                    "content_encoding": "gzip",
+                    "cache_control": "no-cache",
+                    "content_disposition": 'attachment; filename="a b"',
+                    "content_language": "en",
+                    "expires": "Thu, 01 Dec 2026 16:00:00 GMT",
+                    "website_redirect": "/elsewhere",
+                    "user_metadata": {"mtime": "1700000000.5", "author": "jürgen"},
+                    "checksum": {
+                        "algorithm": "CRC64NVME",
+                        "type": "FULL_OBJECT",
+                        "value": "AAAAAAAAAAA=",
+                    },
+                },
+                copied_from={"package_id": OTHER_PACKAGE, "file_id": NEXT_FILE},
+            ),
+        ),
+        (
+            "file_ingested_in_parts",
+            "v1.file.ingested",
+            "package",
+            {
+                **file_ingested(b"a" * 6000 + b"b" * 10, "big.bin", etag="0" * 32 + "-2"),
+                "object_key": "parts",
+                "s3": {
+                    "checksum": {"algorithm": "SHA256", "type": "COMPOSITE", "value": "eA==-2"},
+                    "parts": [
+                        {
+                            "number": 1,
+                            "size_bytes": 6000,
+                            "content_address": address(b"a" * 6000),
+                            "backend_id": "local",
+                            "checksum": "YQ==",
+                        },
+                        {
+                            "number": 10000,
+                            "size_bytes": 10,
+                            "content_address": address(b"b" * 10),
+                            "backend_id": "inline",
+                        },
+                    ],
+                },
+            },
+        ),
+        (
+            "file_superseded",
+            "v1.file.superseded",
+            "package",
+            {"file_id": FILE, "superseded_by": NEXT_FILE, "relative_path": "hello.txt"},
+        ),
+        (
+            "file_removed",
+            "v1.file.removed",
+            "package",
+            {"file_id": NEXT_FILE, "relative_path": "hello.txt"},
+        ),
+        ("package_finalized", "v1.package.finalized", "package", make_manifest()),
+        (
+            "package_deleted_open",
+            "v1.package.deleted",
+            "package",
+            {
+                "reason": "bucket deleted",
+                "strategy": "manual",
+                "manifest_digest": None,
+                "file_count": 0,
+                "total_bytes": 0,
+                "expires_at": None,
+            },
+        ),
+        (
+            "package_deleted_finalized",
+            "v1.package.deleted",
+            "package",
+            {
+                "reason": "retention ended",
+                "strategy": "purge",
+                "manifest_digest": address(canonical(make_manifest())),
+                "file_count": 3,
+                "total_bytes": 76808,
+                "expires_at": "2027-11-23T08:15:00+00:00",
+            },
+        ),
+    ]
+
+
+def make_log(events):
+    """The events above as a log: their envelopes, leaf hashes and the root after each."""
+    envelopes, entries = [], []
+    for index, (name, event_type, subject_kind, payload) in enumerate(events):
+        envelope = {
+            "sequence": index + 1,
+            "event_type": event_type,
+            "subject_kind": subject_kind,
+            "subject_id": PACKAGE,
+            "actor": "ci",
+            "created_at": f"2026-11-23T08:15:{index:02}"
+            + (f".{index:06}" if index else "")
+            + "+00:00",
+            "payload_digest": address(canonical(payload)),
+            "epoch": 1,
+        }
+        envelopes.append(canonical(envelope))
+        entries.append(
+            {
+                "event": name,
+                "envelope_hex": envelopes[-1].hex(),
+                "leaf_hash": hashlib.sha256(b"\x00" + envelopes[-1]).hexdigest(),
+                "root": tree_hash(envelopes).hex(),
+            }
+        )
+    return entries
+
+
+def make_files():
+    events = make_events()
+    manifest = make_manifest()
+    files = {
+        "manifest.cbor": canonical(manifest),
+        "manifest.json": rfc8785.dumps(manifest),
+        "log.json": json.dumps(make_log(events), indent=1).encode() + b"\n",
+    }
+    for name, _, _, payload in events:
+        files[f"events/{name}.cbor"] = canonical(payload)
+        files[f"events/{name}.json"] = rfc8785.dumps(payload)
+    return files
+
+
+def main():
+    wrong = []
+    for name, data in make_files().items():
+        path = HERE / name
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_bytes() != data:
+                wrong.append(name)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+    if wrong:
+        sys.exit("differ: " + ", ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
