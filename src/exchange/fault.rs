@@ -2,7 +2,7 @@
 //! one of them exactly once.
 //!
 //! The message tells the caller what to do; the cause goes to the log and never to the wire. Only
-//! `reply.rs` renders.
+//! `render.rs` renders.
 
 use std::borrow::Cow;
 use std::fmt;

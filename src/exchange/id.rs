@@ -50,6 +50,12 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// What `x-amz-id-2` says: which process answered.
+pub fn host_id() -> &'static HeaderValue {
+    static HOST: OnceLock<HeaderValue> = OnceLock::new();
+    HOST.get_or_init(|| RequestId::next().header_value())
+}
+
 /// The finalizer of splitmix64: a bijection, so that different counts give different identifiers.
 fn scramble(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

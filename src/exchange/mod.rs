@@ -3,14 +3,17 @@
 //!
 //! A request passes through the files in this order: `target.rs` reads what it is about,
 //! `route.rs` finds its row, `admit.rs` finds out who calls and whether they may, `payload.rs`
-//! wraps its body, `request.rs` is what a handler gets, and `reply.rs` or `fault.rs` is what a
-//! handler gives back.
+//! wraps its body, `request.rs` is what a handler gets, `reply.rs` or `fault.rs` is what a handler
+//! gives back, and `render.rs` makes of it what is sent.
 
 pub mod admit;
 pub mod context;
 pub mod fault;
 pub mod id;
+pub mod inbound;
+pub mod outgoing;
 pub mod payload;
+pub mod render;
 pub mod reply;
 pub mod request;
 pub mod route;

@@ -1,36 +1,363 @@
-//! The body of a request: from hyper's frames to plain bytes and what is claimed of them.
+//! The body of a request: from frames to plain bytes and what is claimed of them.
 //!
 //! Nothing is read before the first `next_chunk`, and hyper sends `100 Continue` only then; a
 //! refusal before that costs the client no body. Frames are passed on as they come, never gathered.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
-use bytes::Bytes;
-use hyper::body::Incoming;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName};
 
-use crate::domain::digest::{ChecksumAlgorithm, DigestClaims};
+use crate::domain::digest::{Checksum, ChecksumAlgorithm, DigestClaims};
+use crate::domain::hashers::{HashPlan, Hashers};
+use crate::exchange::fault::{Code, Fault};
+use crate::exchange::inbound::{Broken, Inbound, Watch};
+use crate::exchange::route::BodyKind;
+use crate::exchange::settings::ExchangeSettings;
 use crate::registry::source::{ByteSource, SourceError};
+use crate::wire::aws_chunked::{ChunkError, Decoder, Framing, Step, announced_trailers};
+use crate::wire::checksum::{BodyChecksums, header_name, parse_value};
+use crate::wire::sigv4::chunk::ChunkChain;
+use crate::wire::sigv4::payload::PayloadMode;
 
-/// The body of one request.
+/// The average speed is looked at only after this time.
+const PACE_GRACE: Duration = Duration::from_secs(60);
+
+/// The body of one request. Dropped unread, it leaves its rest to its [`Watch`].
 pub struct Payload {
-    #[expect(dead_code, reason = "read by the body's decoder")]
-    inbound: Option<Incoming>,
+    inbound: Inbound,
+    watch: Watch,
+    /// `None` for a plain body.
+    decoder: Option<Decoder>,
+    is_at_end: bool,
+    /// Whether the client waits for `100 Continue` and nothing was read yet.
+    is_expecting: bool,
+    wants: Wants,
+    /// The plain length, if announced.
+    size_bytes: Option<u64>,
+    limit_bytes: u64,
+    received_bytes: u64,
+    pace: Pace,
+}
+
+/// What is claimed of the bytes.
+#[derive(Default)]
+struct Wants {
+    payload_sha256: Option<[u8; 32]>,
+    checksums: BodyChecksums,
+    /// The checksum that came in the trailer.
+    trailer: Option<Checksum>,
+}
+
+/// How slow a client may be.
+struct Pace {
+    silence: Duration,
+    min_bytes_per_second: u64,
+    since: Option<Instant>,
+    wire_bytes: u64,
+}
+
+impl Payload {
+    /// Wraps a body as the row and the signature say. Refuses what the head alone shows to be
+    /// wrong: no length, too long, contradicting checksums.
+    pub fn new(
+        inbound: Inbound,
+        watch: Watch,
+        headers: &HeaderMap,
+        (mode, chain): (PayloadMode, Option<ChunkChain>),
+        kind: BodyKind,
+        settings: &ExchangeSettings,
+    ) -> Result<Self, Fault> {
+        let mut payload = Self {
+            is_at_end: inbound.is_at_end() && !mode.is_streaming(),
+            inbound,
+            watch,
+            decoder: None,
+            is_expecting: headers.contains_key(http::header::EXPECT),
+            wants: Wants::default(),
+            size_bytes: None,
+            limit_bytes: settings.max_body_bytes,
+            received_bytes: 0,
+            pace: Pace {
+                silence: Duration::from_millis(settings.body_silence_ms),
+                min_bytes_per_second: settings.body_min_bytes_per_second,
+                since: None,
+                wire_bytes: 0,
+            },
+        };
+        if kind == BodyKind::None {
+            return Ok(payload);
+        }
+        payload.read_length(headers, mode, kind)?;
+        payload.read_claims(headers, mode, kind)?;
+        if mode.is_streaming() {
+            payload.decoder = Some(Decoder::new(Framing {
+                chain,
+                has_trailers: mode.has_trailers(),
+                announced: announced_trailers(headers).map_err(fault_of_chunks)?,
+                decoded_bytes: payload.size_bytes,
+            }));
+        }
+        Ok(payload)
+    }
+
+    fn read_length(
+        &mut self,
+        headers: &HeaderMap,
+        mode: PayloadMode,
+        kind: BodyKind,
+    ) -> Result<(), Fault> {
+        let decoded = decoded_length(headers)?;
+        self.size_bytes = if mode.is_streaming() {
+            decoded
+        } else {
+            self.inbound.remaining().or(decoded)
+        };
+        let too_long = match kind {
+            BodyKind::Document(limit) | BodyKind::ObjectDocument(limit) => {
+                self.limit_bytes = limit as u64;
+                Code::MaxMessageLengthExceeded
+            }
+            BodyKind::Stream | BodyKind::None => {
+                if self.size_bytes.is_none() {
+                    return Err(Fault::new(Code::MissingContentLength));
+                }
+                Code::EntityTooLarge
+            }
+        };
+        match self.size_bytes {
+            Some(size) if size > self.limit_bytes => Err(Fault::new(too_long)
+                .detail("ProposedSize", size.to_string())
+                .detail("MaxSizeAllowed", self.limit_bytes.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_claims(
+        &mut self,
+        headers: &HeaderMap,
+        mode: PayloadMode,
+        kind: BodyKind,
+    ) -> Result<(), Fault> {
+        if let PayloadMode::Signed(digest) = mode {
+            self.wants.payload_sha256 = Some(digest);
+        }
+        self.wants.checksums = if matches!(kind, BodyKind::ObjectDocument(_)) {
+            let mut only_md5 = HeaderMap::new();
+            if let Some(md5) = headers.get(CONTENT_MD5) {
+                only_md5.insert(CONTENT_MD5, md5.clone());
+            }
+            BodyChecksums::parse(&only_md5)?
+        } else {
+            BodyChecksums::parse(headers)?
+        };
+        if self.wants.checksums.trailer.is_some() && !mode.has_trailers() {
+            return Err(Fault::new(Code::InvalidRequest)
+                .message("x-amz-trailer needs a body that is sent with trailers."));
+        }
+        Ok(())
+    }
+
+    /// The plain length, if announced.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.size_bytes
+    }
+
+    /// The most bytes that are read.
+    pub fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    /// Gathers a small document and checks every claim that is made of it.
+    pub async fn document(&mut self) -> Result<Bytes, Fault> {
+        let claims = self.claims();
+        let mut hashers = Hashers::new(&HashPlan {
+            checksums: self.algorithms(),
+            sha256: claims.payload_sha256.is_some(),
+            md5: claims.md5.is_some(),
+        });
+        let mut document = BytesMut::new();
+        loop {
+            match self.next_chunk().await {
+                Ok(Some(chunk)) => {
+                    hashers.update(&chunk);
+                    document.extend_from_slice(&chunk);
+                }
+                Ok(None) => break,
+                Err(SourceError::TooLarge { limit_bytes }) => {
+                    return Err(Fault::new(Code::MaxMessageLengthExceeded)
+                        .detail("MaxMessageLengthBytes", limit_bytes.to_string()));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.claims().check(&hashers.finish().0)?;
+        Ok(document.freeze())
+    }
+
+    async fn next_frame(&mut self) -> Result<Option<Bytes>, SourceError> {
+        self.is_expecting = false;
+        let since = *self.pace.since.get_or_insert_with(Instant::now);
+        let frame = tokio::time::timeout(self.pace.silence, self.inbound.frame())
+            .await
+            .map_err(|_| SourceError::Stalled)?
+            .map_err(|Broken| SourceError::Incomplete)?;
+        if let Some(frame) = &frame {
+            self.watch.add(frame.len());
+            self.pace.wire_bytes += frame.len() as u64;
+            let elapsed = since.elapsed();
+            if elapsed > PACE_GRACE
+                && self.pace.wire_bytes < elapsed.as_secs() * self.pace.min_bytes_per_second
+            {
+                return Err(SourceError::Stalled);
+            }
+        }
+        Ok(frame)
+    }
+
+    /// Counts plain bytes against the limit and the announced length.
+    fn take(&mut self, bytes: Bytes) -> Result<Option<Bytes>, SourceError> {
+        self.received_bytes += bytes.len() as u64;
+        if self.received_bytes > self.limit_bytes {
+            return Err(SourceError::TooLarge {
+                limit_bytes: self.limit_bytes,
+            });
+        }
+        if self
+            .size_bytes
+            .is_some_and(|size| self.received_bytes > size)
+        {
+            return Err(SourceError::Incomplete);
+        }
+        Ok(Some(bytes))
+    }
+
+    fn end(&mut self, trailers: &HeaderMap) -> Result<Option<Bytes>, SourceError> {
+        if self
+            .size_bytes
+            .is_some_and(|size| self.received_bytes < size)
+        {
+            return Err(SourceError::Incomplete);
+        }
+        if let Some(algorithm) = self.wants.checksums.trailer {
+            let text = trailers
+                .get(header_name(algorithm))
+                .and_then(|value| value.to_str().ok())
+                .ok_or_else(|| SourceError::Malformed("the checksum trailer is missing".into()))?;
+            let checksum = parse_value(algorithm, text)
+                .map_err(|error| SourceError::Malformed(error.to_string()))?;
+            self.wants.trailer = Some(checksum);
+        }
+        Ok(None)
+    }
+
+    async fn next_plain(&mut self) -> Result<Option<Bytes>, SourceError> {
+        match self.next_frame().await? {
+            Some(bytes) => self.take(bytes),
+            None => {
+                self.is_at_end = true;
+                self.end(&HeaderMap::new())
+            }
+        }
+    }
+
+    async fn next_decoded(&mut self, mut decoder: Decoder) -> Result<Option<Bytes>, SourceError> {
+        loop {
+            match decoder.step().map_err(source_error)? {
+                Step::Data(bytes) => {
+                    self.decoder = Some(decoder);
+                    return self.take(bytes);
+                }
+                Step::End(trailers) => {
+                    if self.next_frame().await?.is_some() {
+                        return Err(SourceError::Malformed("bytes follow the last chunk".into()));
+                    }
+                    self.is_at_end = true;
+                    return self.end(&trailers);
+                }
+                Step::More => match self.next_frame().await? {
+                    Some(bytes) => decoder.feed(bytes),
+                    None => {
+                        decoder.finish().map_err(source_error)?;
+                        return Err(SourceError::Incomplete);
+                    }
+                },
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl ByteSource for Payload {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, SourceError> {
-        todo!()
+        if self.is_at_end {
+            return Ok(None);
+        }
+        match self.decoder.take() {
+            Some(decoder) => self.next_decoded(decoder).await,
+            None => self.next_plain().await,
+        }
     }
 
     fn claims(&self) -> DigestClaims {
-        todo!()
+        let checksums = &self.wants.checksums;
+        DigestClaims {
+            size_bytes: self.size_bytes,
+            md5: checksums.content_md5,
+            payload_sha256: self.wants.payload_sha256,
+            checksum: self
+                .wants
+                .trailer
+                .clone()
+                .or_else(|| checksums.value.clone()),
+        }
     }
 
     fn algorithms(&self) -> Vec<ChecksumAlgorithm> {
-        todo!()
+        self.wants.checksums.wanted().into_iter().collect()
     }
 
     fn size_hint(&self) -> Option<u64> {
-        todo!()
+        self.size_bytes
     }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        let inbound = std::mem::replace(&mut self.inbound, Inbound::empty());
+        self.watch.leave(inbound, !self.is_expecting);
+    }
+}
+
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// `x-amz-decoded-content-length`: the length of the plain body.
+fn decoded_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    let Some(value) = headers.get("x-amz-decoded-content-length") else {
+        return Ok(None);
+    };
+    let number = value
+        .to_str()
+        .ok()
+        .filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|text| text.parse().ok());
+    number.map(Some).ok_or_else(|| {
+        Fault::new(Code::InvalidArgument)
+            .message("x-amz-decoded-content-length must be a number of bytes.")
+    })
+}
+
+fn source_error(error: ChunkError) -> SourceError {
+    match error {
+        ChunkError::Malformed(what) | ChunkError::MalformedTrailer(what) => {
+            SourceError::Malformed(what.to_owned())
+        }
+        ChunkError::SignatureMismatch => SourceError::Signature,
+        ChunkError::Incomplete | ChunkError::TooLong => SourceError::Incomplete,
+    }
+}
+
+fn fault_of_chunks(error: ChunkError) -> Fault {
+    source_error(error).into()
 }

@@ -1,6 +1,6 @@
-//! What is answered: status, headers and body; and a fault rendered as S3's XML or as JSON.
+//! What a handler answers: status, headers and body.
 //!
-//! Sends nothing: `server/` does. Every reply gets its request ids here, and nowhere else.
+//! Knows no ids and no sending: `render.rs` makes of a reply what is sent.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -126,12 +126,3 @@ pub const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// `application/json`.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// How faults of a surface are rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultFormat {
-    /// S3's XML.
-    Xml,
-    /// The extension's JSON.
-    Json,
-}

@@ -1,5 +1,6 @@
 //! One admitted request: who, what, and typed access to headers and query.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use crate::exchange::id::RequestId;
 use crate::exchange::payload::Payload;
 use crate::exchange::route::Parameters;
 use crate::exchange::target::Target;
+use crate::wire::conditions::Conditions;
 use crate::wire::uri::Query;
 
 /// The media type of an object whose upload names none.
@@ -131,17 +133,117 @@ impl Request {
     /// the website redirect and the user metadata, whose size is limited (`MetadataTooLarge`). The
     /// checksum is not read here.
     pub fn attributes(&self) -> Result<ObjectAttributes, Fault> {
-        todo!()
+        Ok(ObjectAttributes {
+            content_encoding: text(self.headers(), "content-encoding")?
+                .and_then(|coding| without_aws_chunked(&coding)),
+            cache_control: text(self.headers(), "cache-control")?,
+            content_disposition: text(self.headers(), "content-disposition")?,
+            content_language: text(self.headers(), "content-language")?,
+            expires: text(self.headers(), "expires")?,
+            website_redirect: text(self.headers(), "x-amz-website-redirect-location")?,
+            user_metadata: user_metadata(self.headers())?,
+            ..ObjectAttributes::default()
+        })
     }
 
     /// The condition of a write (`If-Match`, `If-None-Match`).
     pub fn write_condition(&self) -> Result<WriteCondition, Fault> {
-        todo!()
+        Ok(Conditions::parse(self.headers()).for_write()?)
     }
 
     /// Reads the whole body of a row with a small document, within its limit, and checks every
     /// claim that is made of it. An empty body gives no bytes.
     pub async fn document(&mut self) -> Result<Bytes, Fault> {
-        todo!()
+        self.payload.document().await
+    }
+}
+
+/// A header as text. Bytes that are not UTF-8 are refused, because they could not be given back.
+fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Fault> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| not_text(name))?;
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+fn not_text(name: &str) -> Fault {
+    Fault::new(Code::InvalidArgument)
+        .message("A header is not valid UTF-8.")
+        .detail("ArgumentName", name)
+}
+
+/// A `Content-Encoding` without the token that says how the body was sent.
+fn without_aws_chunked(coding: &str) -> Option<String> {
+    let kept: Vec<&str> = coding
+        .split(',')
+        .map(str::trim)
+        .filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join(","))
+}
+
+/// The `x-amz-meta-*` headers by their lowercase names without the prefix. Repeated ones are
+/// joined by a comma, as S3 does.
+fn user_metadata(headers: &HeaderMap) -> Result<BTreeMap<String, String>, Fault> {
+    let mut metadata = BTreeMap::new();
+    let mut bytes = 0;
+    for name in headers.keys() {
+        let Some(short) = name.as_str().strip_prefix("x-amz-meta-") else {
+            continue;
+        };
+        let mut joined = String::new();
+        for (nth, value) in headers.get_all(name).iter().enumerate() {
+            if nth > 0 {
+                joined.push(',');
+            }
+            let value = std::str::from_utf8(value.as_bytes());
+            joined.push_str(value.map_err(|_| not_text(name.as_str()))?);
+        }
+        bytes += short.len() + joined.len();
+        metadata.insert(short.to_owned(), joined);
+    }
+    if bytes > MAX_USER_METADATA_BYTES {
+        return Err(Fault::new(Code::MetadataTooLarge)
+            .detail("Size", bytes.to_string())
+            .detail("MaxSizeAllowed", MAX_USER_METADATA_BYTES.to_string()));
+    }
+    Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_the_framing_is_not_kept() {
+        let cases = [
+            ("aws-chunked", None),
+            ("AWS-Chunked,", None),
+            ("aws-chunked, gzip", Some("gzip")),
+            ("gzip,aws-chunked", Some("gzip")),
+            ("gzip", Some("gzip")),
+            ("gzip, br", Some("gzip,br")),
+        ];
+        for (coding, expected) in cases {
+            assert_eq!(without_aws_chunked(coding).as_deref(), expected, "{coding}");
+        }
+    }
+
+    #[test]
+    fn user_metadata_has_its_limit_on_both_sides() {
+        let of = |size: usize| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-amz-meta-abcd", "v".repeat(size - 4).parse().unwrap());
+            headers.insert("x-amz-other", "ignored".parse().unwrap());
+            user_metadata(&headers)
+        };
+        let fault = of(MAX_USER_METADATA_BYTES + 1).unwrap_err();
+        assert_eq!(fault.code(), Code::MetadataTooLarge);
+        assert_eq!(of(MAX_USER_METADATA_BYTES).unwrap().len(), 1);
+        let mut headers = HeaderMap::new();
+        headers.append("x-amz-meta-a", "1".parse().unwrap());
+        headers.append("x-amz-meta-a", "2".parse().unwrap());
+        assert_eq!(user_metadata(&headers).unwrap()["a"], "1,2");
     }
 }

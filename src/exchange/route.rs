@@ -74,6 +74,9 @@ pub enum BodyKind {
     None,
     /// A small document of at most so many bytes.
     Document(usize),
+    /// The same, but the checksum headers speak of an object and not of the document
+    /// (CompleteMultipartUpload).
+    ObjectDocument(usize),
     /// Bytes that are not gathered.
     Stream,
 }

@@ -178,7 +178,7 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::PUT,    Scope::Object,  &[h(COPY_SOURCE)],                               &[],                Operation::CopyObject,              WRITE,             BodyKind::None),
     row(Method::PUT,    Scope::Object,  &[],                                             &[],                Operation::PutObject,               WRITE,             BodyKind::Stream),
     row(Method::POST,   Scope::Object,  &[q("uploads")],                                 &[],                Operation::CreateMultipartUpload,   WRITE,             BodyKind::None),
-    row(Method::POST,   Scope::Object,  &[q("uploadId")],                                &[],                Operation::CompleteMultipartUpload, WRITE,             BodyKind::Document(4096 * KIB)),
+    row(Method::POST,   Scope::Object,  &[q("uploadId")],                                &[],                Operation::CompleteMultipartUpload, WRITE,             BodyKind::ObjectDocument(4096 * KIB)),
     row(Method::DELETE, Scope::Object,  &[q("uploadId")],                                &[],                Operation::AbortMultipartUpload,    WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Object,  &[],                                             &[],                Operation::DeleteObject,            DELETE,            BodyKind::None),
 
