@@ -27,6 +27,30 @@ use crate::wire::uri::Query;
 /// The name of the segment that admission turns into a package.
 const PACKAGE_PARAMETER: &str = "p";
 
+/// Who signed a request, and how its body is signed.
+pub struct Caller {
+    identity: Identity,
+    authenticated: Authenticated,
+}
+
+impl Caller {
+    /// Who it is, for the log.
+    pub fn actor(&self) -> Actor {
+        Actor(self.identity.clone())
+    }
+}
+
+/// Who signed a request, for the log.
+#[derive(Clone)]
+pub struct Actor(Identity);
+
+impl Actor {
+    /// The user's id.
+    pub fn id(&self) -> &str {
+        &self.0.user.id
+    }
+}
+
 /// The head of a request, read but not yet admitted.
 pub struct Arrival {
     /// What the client quotes.
@@ -60,10 +84,7 @@ pub fn authority(head: &http::request::Parts) -> Result<&str, Fault> {
 
 /// Decides who signed the request. A request without credentials is refused: nothing here is
 /// public.
-pub fn authenticate(
-    arrival: &Arrival,
-    context: &Context,
-) -> Result<(Identity, Authenticated), Fault> {
+pub fn authenticate(arrival: &Arrival, context: &Context) -> Result<Caller, Fault> {
     let authority = authority(&arrival.head)?;
     let head = RequestHead {
         method: &arrival.head.method,
@@ -75,7 +96,10 @@ pub fn authenticate(
     };
     let authenticated = context.authenticator.authenticate(&head, context.now())?;
     match authenticated.identity.clone() {
-        Some(identity) => Ok((identity, authenticated)),
+        Some(identity) => Ok(Caller {
+            identity,
+            authenticated,
+        }),
         None => {
             Err(Fault::new(Code::AccessDenied).message("Access Denied: the request is not signed."))
         }
@@ -85,11 +109,15 @@ pub fn authenticate(
 /// Admits an authenticated request to the operation of its row.
 pub async fn admit<O>(
     arrival: Arrival,
-    (identity, authenticated): (Identity, Authenticated),
+    caller: Caller,
     (inbound, watch): (Inbound, Watch),
     (row, parameters): (&Row<O>, Parameters),
     context: &Context,
 ) -> Result<Request, Fault> {
+    let Caller {
+        identity,
+        authenticated,
+    } = caller;
     let package = match row.access {
         Access::Package(verb) => {
             let package = find_package(&arrival.target, &parameters, &context.registry).await?;

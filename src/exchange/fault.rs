@@ -21,6 +21,7 @@ use crate::wire::checksum::ChecksumError;
 use crate::wire::conditions::ConflictingConditions;
 use crate::wire::copy_source::CopySourceError;
 use crate::wire::resource::ResourceError;
+use crate::wire::uri::UriError;
 use crate::wire::xml::XmlError;
 
 macro_rules! codes {
@@ -427,10 +428,16 @@ impl From<XmlError> for Fault {
 impl From<ResourceError> for Fault {
     fn from(error: ResourceError) -> Self {
         match error {
-            ResourceError::Uri(_) => Self::new(Code::InvalidURI).message(sentence(&error)),
+            ResourceError::Uri(error) => error.into(),
             ResourceError::NoBucket => Self::new(Code::InvalidBucketName),
             ResourceError::Name(name) => name.into(),
         }
+    }
+}
+
+impl From<UriError> for Fault {
+    fn from(error: UriError) -> Self {
+        Self::new(Code::InvalidURI).message(sentence(&error))
     }
 }
 

@@ -1,0 +1,180 @@
+//! The life of one request: an id, its target, its caller, its row, its handler, one line in the
+//! log. Knows no operation by name.
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tracing::Instrument;
+
+use crate::api;
+use crate::exchange::admit::{Arrival, admit, authenticate, authority};
+use crate::exchange::context::Context;
+use crate::exchange::fault::{Code, Fault};
+use crate::exchange::id::RequestId;
+use crate::exchange::inbound::{Inbound, Watch};
+use crate::exchange::render::{Ending, FaultFormat, Frame};
+use crate::exchange::reply::Reply;
+use crate::exchange::route;
+use crate::exchange::target::{EXTENSION_PREFIX, Target, virtual_bucket};
+use crate::s3;
+use crate::server::access_log::{Line, Logged};
+use crate::wire::uri::Query;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+
+/// Answers requests.
+pub struct Gateway {
+    context: Context,
+    region: HeaderValue,
+}
+
+/// What is found out on the way and needed at the end, whatever happens in between.
+struct Trail {
+    line: Line,
+    format: FaultFormat,
+}
+
+impl Gateway {
+    /// A gateway over what handlers may reach.
+    pub fn new(context: Context) -> Self {
+        let region = HeaderValue::from_str(&context.settings.region);
+        Self {
+            region: region.unwrap_or(HeaderValue::from_static("us-east-1")),
+            context,
+        }
+    }
+
+    /// What handlers may reach.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Answers one request. Never fails: a panic is a 500.
+    pub async fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Logged> {
+        let (head, body) = request.into_parts();
+        let inbound = Inbound::Connection(body);
+        let watch = Watch::over(&inbound);
+        let id = RequestId::next();
+        let mut trail = Trail {
+            line: Line {
+                id,
+                peer,
+                method: head.method.clone(),
+                uri: head.uri.clone(),
+                bucket: None,
+                started: Instant::now(),
+                inbound: watch.clone(),
+                operation: "-",
+                actor: None,
+                status: StatusCode::OK,
+                ending: Ending::default(),
+            },
+            format: FaultFormat::Xml,
+        };
+        let answer = self.answer(id, head, (inbound, watch.clone()), &mut trail);
+        let span = tracing::debug_span!("request", %id);
+        let outcome = AssertUnwindSafe(answer.instrument(span))
+            .catch_unwind()
+            .await;
+        let outcome = outcome.unwrap_or_else(|panic| Err(fault_of_panic(&*panic)));
+        let frame = Frame {
+            id,
+            method: trail.line.method.clone(),
+            uri: trail.line.uri.clone(),
+            format: trail.format,
+            region: self.region.clone(),
+        };
+        let rendered = AssertUnwindSafe(frame.render(outcome)).catch_unwind().await;
+        let (mut response, ending) = match rendered {
+            Ok(rendered) => rendered,
+            Err(panic) => frame.render(Err(fault_of_panic(&*panic))).await,
+        };
+        if !watch.read_on().await {
+            response.headers_mut().insert(header::CONNECTION, CLOSE);
+        }
+        let mut line = trail.line;
+        line.status = response.status();
+        line.ending = ending;
+        response.map(|body| Logged::new(body, line))
+    }
+
+    async fn answer(
+        &self,
+        id: RequestId,
+        head: http::request::Parts,
+        body: (Inbound, Watch),
+        trail: &mut Trail,
+    ) -> Result<Reply, Fault> {
+        if let Some(reply) = self.health(&head) {
+            trail.line.operation = "Health";
+            return Ok(reply);
+        }
+        let domains = &self.context.settings.domains;
+        let authority = authority(&head)?;
+        if let Some(bucket) = virtual_bucket(authority, domains) {
+            trail.line.bucket = Some(bucket.to_owned());
+        } else if head.uri.path().starts_with(EXTENSION_PREFIX) {
+            trail.format = FaultFormat::Json;
+        }
+        let target = Target::parse(authority, &head.uri, domains)?;
+        let query = Query::parse(head.uri.query().unwrap_or_default())?;
+        let arrival = Arrival {
+            id,
+            head,
+            target,
+            query,
+        };
+        let caller = authenticate(&arrival, &self.context)?;
+        trail.line.actor = Some(caller.actor());
+        let (target, query, head) = (&arrival.target, &arrival.query, &arrival.head);
+        match target {
+            Target::Extension(_) => {
+                let rows = api::routes::ROUTES;
+                let found = route::find(rows, &head.method, target, query, &head.headers)?;
+                let operation = found.0.operation;
+                trail.line.operation = operation.name();
+                let request = admit(arrival, caller, body, found, &self.context).await?;
+                api::dispatch::dispatch(operation, request, &self.context).await
+            }
+            Target::Service | Target::Bucket(_) | Target::Object(..) | Target::Special(..) => {
+                let rows = s3::routes::ROUTES;
+                let found = route::find(rows, &head.method, target, query, &head.headers)?;
+                let operation = found.0.operation;
+                trail.line.operation = operation.name();
+                let request = admit(arrival, caller, body, found, &self.context).await?;
+                s3::dispatch::dispatch(operation, request, &self.context).await
+            }
+        }
+    }
+
+    /// The two endpoints without a signature, for load balancers. They tell nothing but their
+    /// status.
+    fn health(&self, head: &http::request::Parts) -> Option<Reply> {
+        let endpoint = head.uri.path().strip_prefix(EXTENSION_PREFIX)?;
+        let endpoint = endpoint.strip_prefix("/health/")?;
+        let is_read = head.method == Method::GET || head.method == Method::HEAD;
+        let (status, text) = match endpoint {
+            "live" if is_read => (StatusCode::OK, "live\n"),
+            "ready" if is_read && !self.context.stopping.is_cancelled() => {
+                (StatusCode::OK, "ready\n")
+            }
+            "ready" if is_read => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+            _ => return None,
+        };
+        Some(Reply::new(status).with_bytes(TEXT, text.into()))
+    }
+}
+
+fn fault_of_panic(panic: &(dyn Any + Send)) -> Fault {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Fault::new(Code::InternalError).cause(format_args!("panic: {}", text.unwrap_or("unknown")))
+}
