@@ -3,12 +3,13 @@
 //! A request is authenticated once, before it is routed and before anything is looked up for it.
 //! A refusal here costs no body.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header;
 
 use crate::auth::authenticate::Authenticated;
-use crate::auth::keyring::Identity;
+use crate::auth::grants::Grants;
+use crate::auth::keyring::{Identity, User};
 use crate::domain::ids::PackageId;
 use crate::domain::name::PackageName;
 use crate::domain::package::PackageRecord;
@@ -22,6 +23,7 @@ use crate::exchange::route::{Access, Parameters, Row};
 use crate::exchange::target::{Target, virtual_bucket};
 use crate::registry::handle::Registry;
 use crate::wire::request_head::RequestHead;
+use crate::wire::sigv4::payload::PayloadMode;
 use crate::wire::uri::Query;
 
 /// The name of the segment that admission turns into a package.
@@ -34,6 +36,30 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Nobody in particular, who may do nothing: for rows that are for anyone at all.
+    pub fn anonymous() -> Self {
+        static ANONYMOUS: OnceLock<Arc<User>> = OnceLock::new();
+        let user = ANONYMOUS.get_or_init(|| {
+            Arc::new(User {
+                id: "anonymous".to_owned(),
+                display_name: "anonymous".to_owned(),
+                email: None,
+                grants: Grants::default(),
+                is_root: false,
+            })
+        });
+        Self {
+            identity: Identity {
+                user: Arc::clone(user),
+            },
+            authenticated: Authenticated {
+                identity: None,
+                payload: PayloadMode::Unsigned,
+                chain: None,
+            },
+        }
+    }
+
     /// Who it is, for the log.
     pub fn actor(&self) -> Actor {
         Actor(self.identity.clone())
@@ -131,7 +157,7 @@ pub async fn admit<O>(
                 "Access Denied: you may not '{verb}' on every package."
             )));
         }
-        Access::Everywhere(_) | Access::Caller => None,
+        Access::Everywhere(_) | Access::Caller | Access::Anyone => None,
     };
     let payload = Payload::new(
         inbound,

@@ -7,26 +7,25 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tracing::Instrument;
 
 use crate::api;
-use crate::exchange::admit::{Arrival, admit, authenticate, authority};
+use crate::exchange::admit::{Arrival, Caller, admit, authenticate, authority};
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::id::RequestId;
 use crate::exchange::inbound::{Inbound, Watch};
 use crate::exchange::render::{Ending, FaultFormat, Frame};
 use crate::exchange::reply::Reply;
-use crate::exchange::route;
+use crate::exchange::route::{self, Access};
 use crate::exchange::target::{EXTENSION_PREFIX, Target, virtual_bucket};
 use crate::s3;
 use crate::server::access_log::{Line, Logged};
 use crate::wire::uri::Query;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 
 /// Answers requests.
 pub struct Gateway {
@@ -111,10 +110,6 @@ impl Gateway {
         body: (Inbound, Watch),
         trail: &mut Trail,
     ) -> Result<Reply, Fault> {
-        if let Some(reply) = self.health(&head) {
-            trail.line.operation = "Health";
-            return Ok(reply);
-        }
         let domains = &self.context.settings.domains;
         let authority = authority(&head)?;
         if let Some(bucket) = virtual_bucket(authority, domains) {
@@ -130,19 +125,26 @@ impl Gateway {
             target,
             query,
         };
-        let caller = authenticate(&arrival, &self.context)?;
-        trail.line.actor = Some(caller.actor());
         let (target, query, head) = (&arrival.target, &arrival.query, &arrival.head);
         match target {
             Target::Extension(_) => {
                 let rows = api::routes::ROUTES;
-                let found = route::find(rows, &head.method, target, query, &head.headers)?;
+                let found = route::find(rows, &head.method, target, query, &head.headers);
+                let caller = match &found {
+                    Ok((row, _)) if row.access == Access::Anyone => Caller::anonymous(),
+                    // Who may not call does not learn what there is to call.
+                    _ => authenticate(&arrival, &self.context)?,
+                };
+                trail.line.actor = Some(caller.actor());
+                let found = found?;
                 let operation = found.0.operation;
                 trail.line.operation = operation.name();
                 let request = admit(arrival, caller, body, found, &self.context).await?;
                 api::dispatch::dispatch(operation, request, &self.context).await
             }
             Target::Service | Target::Bucket(_) | Target::Object(..) | Target::Special(..) => {
+                let caller = authenticate(&arrival, &self.context)?;
+                trail.line.actor = Some(caller.actor());
                 let rows = s3::routes::ROUTES;
                 let found = route::find(rows, &head.method, target, query, &head.headers)?;
                 let operation = found.0.operation;
@@ -151,23 +153,6 @@ impl Gateway {
                 s3::dispatch::dispatch(operation, request, &self.context).await
             }
         }
-    }
-
-    /// The two endpoints without a signature, for load balancers. They tell nothing but their
-    /// status.
-    fn health(&self, head: &http::request::Parts) -> Option<Reply> {
-        let endpoint = head.uri.path().strip_prefix(EXTENSION_PREFIX)?;
-        let endpoint = endpoint.strip_prefix("/health/")?;
-        let is_read = head.method == Method::GET || head.method == Method::HEAD;
-        let (status, text) = match endpoint {
-            "live" if is_read => (StatusCode::OK, "live\n"),
-            "ready" if is_read && !self.context.stopping.is_cancelled() => {
-                (StatusCode::OK, "ready\n")
-            }
-            "ready" if is_read => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-            _ => return None,
-        };
-        Some(Reply::new(status).with_bytes(TEXT, text.into()))
     }
 }
 
