@@ -244,3 +244,107 @@ fn unmatched<O>(table: &[Row<O>], target: &Target, query: &Query, method: &Metho
         _ => Fault::new(Code::MethodNotAllowed).detail("Method", method.as_str()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Act {
+        Tag,
+        Copy,
+        Put,
+        Show,
+    }
+
+    const ANY: Access = Access::Caller;
+    const NONE: BodyKind = BodyKind::None;
+
+    #[rustfmt::skip]
+    static TABLE: &[Row<Act>] = &[
+        row(Method::PUT, Scope::Object, &[q("tag"), v("n", "2")], &["why"], Act::Tag, ANY, NONE),
+        row(Method::PUT, Scope::Object, &[h("x-copy")], &[], Act::Copy, ANY, NONE),
+        row(Method::PUT, Scope::Object, &[], &["metadata.*"], Act::Put, ANY, NONE),
+        row(Method::GET, Scope::Extension("packages/{p}/files/{id}"), &[], &[], Act::Show, ANY, NONE),
+    ];
+
+    fn find_in(
+        method: &str,
+        uri: &str,
+        header: Option<&'static str>,
+    ) -> Result<(Act, Parameters), Code> {
+        let uri: http::Uri = uri.parse().unwrap();
+        let target = Target::parse("h", &uri, &[]).unwrap();
+        let query = Query::parse(uri.query().unwrap_or_default()).unwrap();
+        let mut headers = HeaderMap::new();
+        if let Some(name) = header {
+            headers.insert(name, "1".parse().unwrap());
+        }
+        find(TABLE, &method.parse().unwrap(), &target, &query, &headers)
+            .map(|(row, parameters)| (row.operation, parameters))
+            .map_err(|fault| fault.code())
+    }
+
+    #[test]
+    fn what_no_row_takes_is_refused() {
+        let cases = [
+            ("PUT", "/bucket/k?acl", Code::NotImplemented),
+            ("PUT", "/bucket/k?tag&n=1", Code::NotImplemented),
+            ("PUT", "/bucket/k?tag&n=2&acl", Code::NotImplemented),
+            ("PUT", "/bucket/k?metadata", Code::NotImplemented),
+            (
+                "PUT",
+                "/bucket/k?metadata.a=1&metadata.a=2",
+                Code::InvalidArgument,
+            ),
+            ("GET", "/bucket/k?acl", Code::NotImplemented),
+            ("GET", "/bucket/k", Code::MethodNotAllowed),
+            ("OPTIONS", "/bucket/k", Code::NotImplemented),
+            ("POST", "/bucket", Code::NotImplemented),
+            ("PUT", "/bucket", Code::MethodNotAllowed),
+            ("GET", "/_holdfast/v1/packages", Code::NoSuchEndpoint),
+            (
+                "GET",
+                "/_holdfast/v1/packages/a/files/",
+                Code::NoSuchEndpoint,
+            ),
+            (
+                "GET",
+                "/_holdfast/v1/packages/a/files/b/c",
+                Code::NoSuchEndpoint,
+            ),
+            (
+                "POST",
+                "/_holdfast/v1/packages/a/files/b",
+                Code::MethodNotAllowed,
+            ),
+        ];
+        for (method, uri, code) in cases {
+            let found = find_in(method, uri, None);
+            assert_eq!(found.unwrap_err(), code, "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn the_first_row_that_matches_wins() {
+        let cases = [
+            ("/bucket/k?tag&n=2", None, Act::Tag),
+            ("/bucket/k?tag&n=2&why=x", Some("x-copy"), Act::Tag),
+            ("/bucket/k", Some("x-copy"), Act::Copy),
+            ("/bucket/k", None, Act::Put),
+            ("/bucket/k?metadata.a=1&metadata.b=2", None, Act::Put),
+            (
+                "/bucket/k?x-id=PutObject&X-Amz-Signature=a&response-expires=b&AWSAccessKeyId=c",
+                None,
+                Act::Put,
+            ),
+        ];
+        for (uri, header, act) in cases {
+            let found = find_in("PUT", uri, header);
+            assert_eq!(found.map(|found| found.0), Ok(act), "{uri}");
+        }
+        let found = find_in("GET", "/_holdfast/v1/packages/a%2Fb/files/7", None);
+        let parameters = vec![("p", "a/b".to_owned()), ("id", "7".to_owned())];
+        assert_eq!(found, Ok((Act::Show, parameters)));
+    }
+}

@@ -105,3 +105,112 @@ fn extension(rest: &str) -> Result<Target, Fault> {
         segments.map(decode).collect::<Result<_, _>>()?,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(host: &str, path: &str) -> Result<Target, Code> {
+        let domains = ["s3.example.org".to_owned(), "localhost".to_owned()];
+        let uri = path.parse().unwrap();
+        Target::parse(host, &uri, &domains).map_err(|fault| fault.code())
+    }
+
+    fn bucket(name: &str) -> Target {
+        Target::Bucket(PackageName::parse(name).unwrap())
+    }
+
+    fn object(name: &str, key: &str) -> Target {
+        let key = ObjectKey::parse(key).unwrap();
+        Target::Object(PackageName::parse(name).unwrap(), key)
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused_by_its_code() {
+        let long = format!("/bucket/{}", "k".repeat(1025));
+        let uri = format!("/bucket/{}?{}", "k".repeat(8000), "q".repeat(9000));
+        let wrong = [
+            ("/Bucket/key", Code::InvalidBucketName),
+            ("/ab", Code::InvalidBucketName),
+            ("/b%2Fcket/key", Code::InvalidBucketName),
+            ("//bucket/key", Code::InvalidBucketName),
+            ("/_holdfast", Code::InvalidBucketName),
+            ("/_holdfast/v2/events", Code::InvalidBucketName),
+            ("/_holdfast/v1x", Code::InvalidBucketName),
+            ("/bucket/%zz", Code::InvalidURI),
+            ("/bucket/%f", Code::InvalidURI),
+            ("/bucket/%FF", Code::InvalidURI),
+            ("/_holdfast/v1/%FF", Code::InvalidURI),
+            (&long, Code::KeyTooLongError),
+            (&uri, Code::InvalidURI),
+        ];
+        for (path, code) in wrong {
+            assert_eq!(parse("127.0.0.1:9000", path), Err(code), "{path}");
+        }
+        assert_eq!(
+            parse("X.s3.example.org", "/k"),
+            Err(Code::InvalidBucketName)
+        );
+    }
+
+    #[test]
+    fn path_style_names_bucket_and_key() {
+        let cases = [
+            ("/", Target::Service),
+            ("/bucket", bucket("bucket")),
+            ("/bucket/", bucket("bucket")),
+            ("/bucket?x", bucket("bucket")),
+            ("/bucket//", object("bucket", "/")),
+            ("/bucket/a/", object("bucket", "a/")),
+            ("/bucket//a//..//b", object("bucket", "/a//..//b")),
+            ("/bucket/a%2Fb%252F+%20", object("bucket", "a/b%2F+ ")),
+            ("/bucket/%C3%A9", object("bucket", "é")),
+            ("/bucket/.holdfast", object("bucket", ".holdfast")),
+            ("/bucket/.Holdfast/x", object("bucket", ".Holdfast/x")),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(parse("127.0.0.1:9000", path), Ok(expected), "{path}");
+        }
+        let special = |key: &str| {
+            let key = ObjectKey::parse(key).unwrap();
+            Ok(Target::Special(PackageName::parse("bucket").unwrap(), key))
+        };
+        for path in [
+            "/bucket/.holdfast/finalize",
+            "/bucket/%2Eholdfast%2Ffinalize",
+        ] {
+            assert_eq!(parse("h", path), special(".holdfast/finalize"), "{path}");
+        }
+        let extension = |segments: &[&str]| {
+            let segments = segments.iter().map(|&s| s.to_owned()).collect();
+            Ok(Target::Extension(segments))
+        };
+        assert_eq!(parse("h", "/_holdfast/v1"), extension(&[]));
+        assert_eq!(
+            parse("h", "/_holdfast/v1/packages/a%2Fb"),
+            extension(&["packages", "a/b"])
+        );
+    }
+
+    #[test]
+    fn the_host_names_the_bucket_under_a_base_domain() {
+        let cases = [
+            ("bucket.s3.example.org", "/", bucket("bucket")),
+            ("bucket.S3.Example.Org:9000", "/", bucket("bucket")),
+            ("a.b.s3.example.org", "/k/", object("a.b", "k/")),
+            (
+                "bucket.localhost:1",
+                "/_holdfast/v1",
+                object("bucket", "_holdfast/v1"),
+            ),
+            ("s3.example.org", "/bucket", bucket("bucket")),
+            (".s3.example.org", "/bucket", bucket("bucket")),
+            ("xs3.example.org", "/bucket", bucket("bucket")),
+            ("[::1]:9000", "/bucket", bucket("bucket")),
+            ("é", "/bucket", bucket("bucket")),
+        ];
+        for (host, path, expected) in cases {
+            assert_eq!(parse(host, path), Ok(expected), "{host} {path}");
+        }
+    }
+}

@@ -193,3 +193,172 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::DELETE, Scope::Special, &[q("uploadId")],                                &[],                Operation::RefuseSpecial,           WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Special, &[],                                             &[],                Operation::RefuseSpecial,           DELETE,            BodyKind::None),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::exchange::fault::Code;
+    use crate::exchange::route::{Need, find};
+    use crate::exchange::target::Target;
+    use crate::wire::uri::Query;
+
+    fn route(method: &Method, uri: &str, copy: bool) -> Result<Operation, Code> {
+        let uri: http::Uri = uri.parse().unwrap();
+        let target = Target::parse("h", &uri, &[]).unwrap();
+        let query = Query::parse(uri.query().unwrap_or_default()).unwrap();
+        let mut headers = HeaderMap::new();
+        if copy {
+            headers.insert(COPY_SOURCE, "/b/k".parse().unwrap());
+        }
+        find(ROUTES, method, &target, &query, &headers)
+            .map(|(row, _)| row.operation)
+            .map_err(|fault| fault.code())
+    }
+
+    #[test]
+    fn every_operation_has_a_row_and_no_row_is_shadowed() {
+        let routed: HashSet<_> = ROUTES.iter().map(|row| row.operation).collect();
+        assert_eq!(routed, Operation::ALL.into_iter().collect());
+        for (at, row) in ROUTES.iter().enumerate() {
+            let shadow = ROUTES[..at].iter().find(|above| {
+                above.method == row.method
+                    && above.scope == row.scope
+                    && above.needs.iter().all(|need| row.needs.contains(need))
+            });
+            assert!(shadow.is_none(), "{row:?} is shadowed by {shadow:?}");
+        }
+    }
+
+    #[test]
+    fn only_streams_are_not_bounded_by_their_row() {
+        for row in ROUTES {
+            let streams = matches!(row.operation, Operation::PutObject | Operation::UploadPart);
+            assert_eq!(row.body == BodyKind::Stream, streams, "{row:?}");
+            let writes = row.needs.contains(&Need::Header(COPY_SOURCE));
+            assert!(!writes || row.method == Method::PUT, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn each_row_is_reached_by_a_request_of_its_own() {
+        use Operation as O;
+        let (get, head, put, post, delete) = (
+            Method::GET,
+            Method::HEAD,
+            Method::PUT,
+            Method::POST,
+            Method::DELETE,
+        );
+        let cases = [
+            (&get, "/", O::ListBuckets),
+            (&get, "/?x-id=ListBuckets", O::ListBuckets),
+            (&get, "/bbb?location", O::GetBucketLocation),
+            (&get, "/bbb/?location=", O::GetBucketLocation),
+            (&get, "/bbb?uploads&prefix=a", O::ListMultipartUploads),
+            (
+                &get,
+                "/bbb?list-type=2&prefix=a&fetch-owner=true",
+                O::ListObjectsV2,
+            ),
+            (&get, "/bbb?prefix=a&marker=b", O::ListObjects),
+            (&head, "/bbb", O::HeadBucket),
+            (&put, "/bbb", O::CreateBucket),
+            (&post, "/bbb?delete", O::DeleteObjects),
+            (&delete, "/bbb", O::DeleteBucket),
+            (&get, "/bbb/k?uploadId=u&max-parts=2", O::ListParts),
+            (
+                &get,
+                "/bbb/k?response-content-type=a&partNumber=1",
+                O::GetObject,
+            ),
+            (&head, "/bbb/k", O::HeadObject),
+            (&put, "/bbb/k?partNumber=1&uploadId=u", O::UploadPart),
+            (&put, "/bbb/k?x-id=PutObject", O::PutObject),
+            (&post, "/bbb/k?uploads", O::CreateMultipartUpload),
+            (&post, "/bbb/k?uploadId=u", O::CompleteMultipartUpload),
+            (&delete, "/bbb/k?uploadId=u", O::AbortMultipartUpload),
+            (&delete, "/bbb/k", O::DeleteObject),
+            (&get, "/bbb/.holdfast/manifest.json", O::GetSpecial),
+            (&head, "/bbb/.holdfast/manifest.json", O::HeadSpecial),
+            (&put, "/bbb/.holdfast/finalize", O::PutSpecial),
+            (
+                &put,
+                "/bbb/.holdfast/x?partNumber=1&uploadId=u",
+                O::RefuseSpecial,
+            ),
+            (&post, "/bbb/.holdfast/x?uploads", O::RefuseSpecial),
+            (&delete, "/bbb/.holdfast/x", O::RefuseSpecial),
+        ];
+        for (method, uri, operation) in cases {
+            assert_eq!(route(method, uri, false), Ok(operation), "{method} {uri}");
+        }
+        let copies = [
+            ("/bbb/k?partNumber=1&uploadId=u", O::UploadPartCopy),
+            ("/bbb/k", O::CopyObject),
+            ("/bbb/.holdfast/x", O::RefuseSpecial),
+        ];
+        for (uri, operation) in copies {
+            assert_eq!(route(&put, uri, true), Ok(operation), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_sub_resource_that_is_not_built_is_answered_with_501() {
+        let keys = [
+            "accelerate",
+            "acl",
+            "analytics",
+            "annotation",
+            "attributes",
+            "cors",
+            "encryption",
+            "intelligent-tiering",
+            "inventory",
+            "legal-hold",
+            "lifecycle",
+            "logging",
+            "metadataConfiguration",
+            "metadataTable",
+            "metrics",
+            "notification",
+            "object-lock",
+            "ownershipControls",
+            "policy",
+            "policyStatus",
+            "publicAccessBlock",
+            "renameObject",
+            "replication",
+            "requestPayment",
+            "restore",
+            "retention",
+            "select",
+            "session",
+            "tagging",
+            "torrent",
+            "versionId",
+            "versioning",
+            "versions",
+            "website",
+            "some-future-thing",
+        ];
+        for key in keys {
+            for base in ["/bbb", "/bbb/k", "/bbb/.holdfast/x"] {
+                for method in [
+                    Method::GET,
+                    Method::HEAD,
+                    Method::PUT,
+                    Method::POST,
+                    Method::DELETE,
+                ] {
+                    let uri = format!("{base}?{key}");
+                    let code = route(&method, &uri, false);
+                    assert_eq!(code, Err(Code::NotImplemented), "{method} {uri}");
+                }
+            }
+        }
+    }
+}
