@@ -5,6 +5,7 @@ pub mod aws_chunked;
 pub mod checksum;
 pub mod conditions;
 pub mod copy_source;
+pub mod credentials;
 pub mod range;
 pub mod request_head;
 pub mod resource;
