@@ -2,12 +2,19 @@
 
 use std::sync::Arc;
 
+use http::header;
+
 use crate::auth::keyring::{Identity, KeyRing};
-use crate::auth::settings::AuthSettings;
+use crate::auth::settings::{AuthSettings, SigV2};
 use crate::domain::ids::Timestamp;
+use crate::wire::credentials::{self, Credentials, CredentialsError};
 use crate::wire::request_head::RequestHead;
+use crate::wire::sigv2;
 use crate::wire::sigv4::chunk::ChunkChain;
-use crate::wire::sigv4::payload::PayloadMode;
+use crate::wire::sigv4::key::SigningKey;
+use crate::wire::sigv4::payload::{PayloadMode, UnknownPayload};
+use crate::wire::sigv4::presign::Presigned;
+use crate::wire::sigv4::verify::{Claim, VerifyError};
 
 /// Decides who signed a request.
 #[derive(Debug)]
@@ -96,13 +103,273 @@ impl Authenticator {
         }
     }
 
-    /// Decides who signed the request.
+    /// Decides who signed the request, by an exhaustive match over where the credentials are and
+    /// how the body is signed: whatever is not written here is not accepted.
     pub fn authenticate(
         &self,
         head: &RequestHead<'_>,
         now: Timestamp,
     ) -> Result<Authenticated, AuthError> {
-        let _ = (&self.keys, &self.settings, &self.region, head, now);
-        todo!()
+        check_host(head)?;
+        if head.headers.contains_key("x-amz-security-token")
+            || head.query.contains("X-Amz-Security-Token")
+        {
+            return Err(AuthError::InvalidToken);
+        }
+        let credentials = credentials::find(head)?;
+        let declared = declared_payload(head, &credentials)?;
+        let (mode, text) = match declared {
+            Some((mode, text)) => (Some(mode), text),
+            None => (None, UNSIGNED_PAYLOAD),
+        };
+        match (credentials, mode) {
+            (Credentials::Absent, mode) => anonymous(mode),
+            (Credentials::HeaderV4(_), None) => Err(AuthError::InvalidRequest(
+                "Missing required header for this request: x-amz-content-sha256",
+            )),
+            (Credentials::HeaderV4(claim), Some(mode)) => {
+                check_skew(claim.signed_at, now)?;
+                let (identity, key) = self.verify_v4(&claim, head, text)?;
+                Ok(match mode {
+                    PayloadMode::Signed(_)
+                    | PayloadMode::Unsigned
+                    | PayloadMode::StreamingUnsignedTrailer => signed(identity, mode),
+                    PayloadMode::StreamingSigned | PayloadMode::StreamingSignedTrailer => {
+                        Authenticated {
+                            chain: Some(ChunkChain::new(key, &claim)),
+                            ..signed(identity, mode)
+                        }
+                    }
+                })
+            }
+            (
+                Credentials::QueryV4(_) | Credentials::HeaderV2(..) | Credentials::QueryV2(_),
+                Some(PayloadMode::StreamingSigned | PayloadMode::StreamingSignedTrailer),
+            )
+            | (
+                Credentials::HeaderV2(..) | Credentials::QueryV2(_),
+                Some(PayloadMode::StreamingUnsignedTrailer),
+            ) => Err(AuthError::InvalidRequest(STREAM_NEEDS_HEADER)),
+            (
+                Credentials::QueryV4(url),
+                None
+                | Some(
+                    PayloadMode::Signed(_)
+                    | PayloadMode::Unsigned
+                    | PayloadMode::StreamingUnsignedTrailer,
+                ),
+            ) => {
+                check_life(&url, now)?;
+                let (identity, _) = self.verify_v4(&Claim::of_presigned(&url), head, text)?;
+                Ok(signed(identity, mode.unwrap_or(PayloadMode::Unsigned)))
+            }
+            (
+                Credentials::HeaderV2(claim, signed_at),
+                None | Some(PayloadMode::Signed(_) | PayloadMode::Unsigned),
+            ) => {
+                self.check_v2(&[SigV2::All])?;
+                check_skew(signed_at, now)?;
+                let string_to_sign = sigv2::header_string_to_sign(head);
+                let identity = self.verify_v2(claim, string_to_sign)?;
+                Ok(signed(identity, mode.unwrap_or(PayloadMode::Unsigned)))
+            }
+            (
+                Credentials::QueryV2(url),
+                None | Some(PayloadMode::Signed(_) | PayloadMode::Unsigned),
+            ) => {
+                self.check_v2(&[SigV2::Query, SigV2::All])?;
+                if now >= url.expires_at {
+                    return Err(AuthError::AccessDenied("Request has expired"));
+                }
+                let identity = self.verify_v2(url.claim, url.string_to_sign(head))?;
+                Ok(signed(identity, mode.unwrap_or(PayloadMode::Unsigned)))
+            }
+        }
+    }
+
+    /// Whose signature it is. The work is the same for an unknown access key as for a known one.
+    fn verify_v4(
+        &self,
+        claim: &Claim<'_>,
+        head: &RequestHead<'_>,
+        payload: &str,
+    ) -> Result<(Identity, SigningKey), AuthError> {
+        let unsigned = claim.signed_headers.missing(head.headers);
+        if !unsigned.is_empty() {
+            return Err(AuthError::HeadersNotSigned(unsigned));
+        }
+        if self.settings.region_strict && claim.scope.region != self.region {
+            let (wrong, right) = (claim.scope.region, &self.region);
+            return Err(AuthError::AuthorizationHeaderMalformed {
+                message: format!("the region '{wrong}' is wrong; expecting '{right}'"),
+                region: Some(right.clone()),
+            });
+        }
+        let known = self.keys.find(claim.access_key);
+        let holder = known.unwrap_or_else(|| self.keys.nobody());
+        let key = holder.signing_key(&claim.scope);
+        let outcome = claim.verify(head, payload, &key);
+        let unknown = || AuthError::InvalidAccessKeyId(claim.access_key.to_owned());
+        let holder = known.ok_or_else(unknown)?;
+        match outcome {
+            Ok(()) => {
+                holder.keep(&claim.scope, &key);
+                Ok((holder.identity(), key))
+            }
+            Err(VerifyError::Uri(_)) => Err(AuthError::InvalidUri),
+            Err(VerifyError::Mismatch(mismatch)) => Err(AuthError::SignatureDoesNotMatch {
+                string_to_sign: mismatch.string_to_sign,
+                canonical_request: Some(mismatch.canonical_request),
+            }),
+        }
+    }
+
+    fn verify_v2(
+        &self,
+        claim: sigv2::Claim<'_>,
+        string_to_sign: String,
+    ) -> Result<Identity, AuthError> {
+        let known = self.keys.find(claim.access_key);
+        let holder = known.unwrap_or_else(|| self.keys.nobody());
+        let is_right = claim.verify(holder.secret().reveal(), &string_to_sign);
+        let unknown = || AuthError::InvalidAccessKeyId(claim.access_key.to_owned());
+        let holder = known.ok_or_else(unknown)?;
+        if is_right {
+            Ok(holder.identity())
+        } else {
+            Err(AuthError::SignatureDoesNotMatch {
+                string_to_sign,
+                canonical_request: None,
+            })
+        }
+    }
+
+    fn check_v2(&self, taken_with: &[SigV2]) -> Result<(), AuthError> {
+        if taken_with.contains(&self.settings.sigv2) {
+            return Ok(());
+        }
+        Err(AuthError::InvalidRequest(
+            "The authorization mechanism you have provided is not supported. Please use \
+             AWS4-HMAC-SHA256.",
+        ))
+    }
+}
+
+/// How far the clock of a client may be off: 15 minutes.
+const MAX_SKEW_SECONDS: i64 = 15 * 60;
+
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+const STREAM_NEEDS_HEADER: &str = "A streamed payload with signed chunks needs a signature of version 4 in the Authorization header";
+
+/// A request without credentials. Signed chunks cannot be: there is nothing to check them with.
+fn anonymous(mode: Option<PayloadMode>) -> Result<Authenticated, AuthError> {
+    match mode {
+        Some(PayloadMode::StreamingSigned | PayloadMode::StreamingSignedTrailer) => {
+            Err(AuthError::InvalidRequest(STREAM_NEEDS_HEADER))
+        }
+        None
+        | Some(
+            PayloadMode::Signed(_) | PayloadMode::Unsigned | PayloadMode::StreamingUnsignedTrailer,
+        ) => Ok(Authenticated {
+            identity: None,
+            payload: mode.unwrap_or(PayloadMode::Unsigned),
+            chain: None,
+        }),
+    }
+}
+
+fn signed(identity: Identity, payload: PayloadMode) -> Authenticated {
+    Authenticated {
+        identity: Some(identity),
+        payload,
+        chain: None,
+    }
+}
+
+/// The signature covers one host, so a request may have only one.
+fn check_host(head: &RequestHead<'_>) -> Result<(), AuthError> {
+    if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(AuthError::InvalidRequest(
+            "A request must have one Host header",
+        ));
+    }
+    Ok(())
+}
+
+/// What the request says of its payload, as a mode and as the text that is signed: the header, or
+/// for a presigned URL the parameter that some SDKs make of it.
+fn declared_payload<'a>(
+    head: &RequestHead<'a>,
+    credentials: &Credentials<'a>,
+) -> Result<Option<(PayloadMode, &'a str)>, AuthError> {
+    let mut values = head.headers.get_all("x-amz-content-sha256").iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(AuthError::InvalidArgument(UnknownPayload.to_string()));
+    }
+    let unknown = || AuthError::InvalidArgument(UnknownPayload.to_string());
+    let header = header.map(|value| value.to_str().map_err(|_| unknown()));
+    let parameter = match credentials {
+        Credentials::QueryV4(url) => url.payload,
+        Credentials::Absent
+        | Credentials::HeaderV4(_)
+        | Credentials::HeaderV2(..)
+        | Credentials::QueryV2(_) => None,
+    };
+    let text = match (header.transpose()?, parameter) {
+        (None, None) => return Ok(None),
+        (Some(text), None) | (None, Some(text)) => text,
+        (Some(text), Some(parameter)) if text == parameter => text,
+        (Some(_), Some(_)) => return Err(unknown()),
+    };
+    let mode = PayloadMode::parse(text).map_err(|_| unknown())?;
+    Ok(Some((mode, text)))
+}
+
+fn check_skew(signed_at: Timestamp, now: Timestamp) -> Result<(), AuthError> {
+    if signed_at.seconds().abs_diff(now.seconds()) <= MAX_SKEW_SECONDS.unsigned_abs() {
+        return Ok(());
+    }
+    Err(AuthError::RequestTimeTooSkewed {
+        request_time: signed_at,
+        server_time: now,
+    })
+}
+
+fn check_life(url: &Presigned<'_>, now: Timestamp) -> Result<(), AuthError> {
+    let age = now.seconds().saturating_sub(url.signed_at.seconds());
+    if age < -MAX_SKEW_SECONDS {
+        return Err(AuthError::AccessDenied("Request is not valid yet"));
+    }
+    if age > url.expires_seconds {
+        return Err(AuthError::AccessDenied("Request has expired"));
+    }
+    Ok(())
+}
+
+impl From<CredentialsError> for AuthError {
+    fn from(error: CredentialsError) -> Self {
+        let message = error.to_string();
+        match error {
+            CredentialsError::Several | CredentialsError::UnsupportedType => {
+                Self::InvalidArgument(message)
+            }
+            CredentialsError::Header(_) | CredentialsError::ScopeDate => {
+                Self::AuthorizationHeaderMalformed {
+                    message,
+                    region: None,
+                }
+            }
+            CredentialsError::Query(_) | CredentialsError::QueryScopeDate => {
+                Self::AuthorizationQueryParametersError(message)
+            }
+            CredentialsError::V2(_) => Self::AccessDenied(
+                "The signature of version 2 in the request is malformed or incomplete",
+            ),
+            CredentialsError::NoDate => {
+                Self::AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
+            }
+        }
     }
 }

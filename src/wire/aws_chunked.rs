@@ -135,8 +135,8 @@ impl Decoder {
         self.input = bytes;
     }
 
-    /// The next piece. [`Step::End`] comes once, when the body's last line has been read; call on
-    /// (feeding what is left) until the input ends, so that bytes after the end are noticed.
+    /// The next piece. [`Step::End`] comes once, when the body's last line has been read and
+    /// nothing follows it in what was fed; whatever is fed later is an error.
     pub fn step(&mut self) -> Result<Step, ChunkError> {
         let step = self.advance();
         if step.is_err() {
@@ -196,6 +196,9 @@ impl Decoder {
                         Ok(Some(line)) => line,
                     };
                     self.read_trailer(&line)?;
+                }
+                State::End if self.input.has_remaining() => {
+                    return Err(ChunkError::Malformed("bytes follow the final chunk"));
                 }
                 State::End => {
                     self.state = State::Spent;
@@ -488,7 +491,7 @@ mod tests {
         let mut canonical = String::new();
         for (name, value) in trailers {
             body.extend_from_slice(format!("{name}:{value}\r\n").as_bytes());
-            canonical += &format!("{name}:{value}\n");
+            canonical.extend([name, ":", value, "\n"]);
         }
         if let (Some(chain), true) = (&mut chain, framing.has_trailers) {
             let signature = chain.sign_trailers(canonical.as_bytes());
@@ -500,6 +503,7 @@ mod tests {
 
     const CRC: &str = "x-amz-checksum-crc32";
 
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     #[test]
     fn a_broken_frame_is_refused_wherever_it_breaks() {
         let size = ChunkError::Malformed("a chunk's size is malformed");
@@ -587,10 +591,11 @@ mod tests {
             .map(|i| HeaderName::try_from(format!("x-amz-t{i}")).unwrap())
             .collect();
         let body = |n: usize| {
-            let lines: String = names[..n]
+            let lines: Vec<_> = names[..n]
                 .iter()
                 .map(|name| format!("{name}:v\r\n"))
                 .collect();
+            let lines = lines.concat();
             format!("0\r\n{lines}\r\n")
         };
         let framing = |n: usize| Framing {

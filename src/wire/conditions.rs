@@ -255,11 +255,12 @@ mod tests {
 
     #[test]
     fn a_write_takes_tags_only() {
-        let owned = |tags: &[&str]| tags.iter().map(|&tag| tag.to_owned()).collect();
-        let cases: &[(
-            &[(&str, &str)],
+        type Case = (
+            &'static [(&'static str, &'static str)],
             Result<WriteCondition, ConflictingConditions>,
-        )] = &[
+        );
+        let owned = |tags: &[&str]| tags.iter().map(|&tag| tag.to_owned()).collect();
+        let cases: &[Case] = &[
             (
                 &[("if-match", "a"), ("if-none-match", "*")],
                 Err(ConflictingConditions),

@@ -65,9 +65,11 @@ pub(crate) mod tests {
 
     const LONG: &str = concat!("aaaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaa");
 
+    type Named = Result<(&'static str, String), ResourceError>;
+
     /// Names that are tried on every door through which a name comes in: `bucket/key` as encoded
     /// on the wire, without a leading slash.
-    pub(crate) fn inputs() -> Vec<(String, Result<(&'static str, String), ResourceError>)> {
+    pub(crate) fn inputs() -> Vec<(String, Named)> {
         let key = |raw: &str, key: &str| (format!("pkg/{raw}"), Ok(("pkg", key.to_owned())));
         let err = |raw: &str, error| (raw.to_owned(), Err(error));
         let bucket = ResourceError::Name(InvalidName::Bucket);

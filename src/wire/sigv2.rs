@@ -155,7 +155,7 @@ fn string_to_sign(
 ) -> String {
     let mut out = format!("{}\n{md5}\n{media_type}\n{date}\n", head.method);
     for (name, value) in amz {
-        out += &format!("{name}:{value}\n");
+        out.extend([name, ":", value, "\n"]);
     }
     if let Some(bucket) = head.virtual_bucket {
         out.push('/');

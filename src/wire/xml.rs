@@ -223,8 +223,7 @@ const XSI_TYPE: &str = " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"
 /// and a lenient client reads this one. A CR would be read as a line feed, so it is escaped too.
 fn escape_into(out: &mut String, text: &str) {
     let mut plain_from = 0;
-    let mut rest = text.char_indices();
-    while let Some((at, c)) = rest.next() {
+    for (at, c) in text.char_indices() {
         let fixed = match c {
             '<' => "&lt;",
             '>' => "&gt;",

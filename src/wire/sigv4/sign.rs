@@ -94,14 +94,15 @@ impl Signer<'_> {
         let encode = |text: &str| percent_encode(text.as_bytes(), Slash::Encode);
         let mut raw = String::new();
         for (name, value) in head.query.iter() {
-            raw += &format!("{}={}&", encode(name), encode(value));
+            raw.extend([&*encode(name), "=", &*encode(value), "&"]);
         }
-        raw += &format!(
+        let parameters = format!(
             "X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={}&X-Amz-Date={date}\
              &X-Amz-Expires={expires_seconds}&X-Amz-SignedHeaders={}",
             encode(&format!("{}/{scope}", self.access_key)),
             encode(&list),
         );
+        raw.push_str(&parameters);
         let query = crate::wire::uri::Query::parse(&raw)?;
         let head = RequestHead {
             query: &query,
