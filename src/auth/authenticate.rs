@@ -111,17 +111,13 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Authenticated, AuthError> {
         check_host(head)?;
-        if head.headers.contains_key("x-amz-security-token")
-            || head.query.contains("X-Amz-Security-Token")
-        {
-            return Err(AuthError::InvalidToken);
-        }
+        check_token(head)?;
         let credentials = credentials::find(head)?;
-        let declared = declared_payload(head, &credentials)?;
-        let (mode, text) = match declared {
+        let (mode, text) = match declared_payload(head, &credentials)? {
             Some((mode, text)) => (Some(mode), text),
             None => (None, UNSIGNED_PAYLOAD),
         };
+        let payload = mode.unwrap_or(PayloadMode::Unsigned);
         match (credentials, mode) {
             (Credentials::Absent, mode) => anonymous(mode),
             (Credentials::HeaderV4(_), None) => Err(AuthError::InvalidRequest(
@@ -130,16 +126,10 @@ impl Authenticator {
             (Credentials::HeaderV4(claim), Some(mode)) => {
                 check_skew(claim.signed_at, now)?;
                 let (identity, key) = self.verify_v4(&claim, head, text)?;
-                Ok(match mode {
-                    PayloadMode::Signed(_)
-                    | PayloadMode::Unsigned
-                    | PayloadMode::StreamingUnsignedTrailer => signed(identity, mode),
-                    PayloadMode::StreamingSigned | PayloadMode::StreamingSignedTrailer => {
-                        Authenticated {
-                            chain: Some(ChunkChain::new(key, &claim)),
-                            ..signed(identity, mode)
-                        }
-                    }
+                Ok(Authenticated {
+                    identity: Some(identity),
+                    payload: mode,
+                    chain: chain(mode, key, &claim),
                 })
             }
             (
@@ -161,7 +151,7 @@ impl Authenticator {
             ) => {
                 check_life(&url, now)?;
                 let (identity, _) = self.verify_v4(&Claim::of_presigned(&url), head, text)?;
-                Ok(signed(identity, mode.unwrap_or(PayloadMode::Unsigned)))
+                Ok(signed(identity, payload))
             }
             (
                 Credentials::HeaderV2(claim, signed_at),
@@ -169,20 +159,17 @@ impl Authenticator {
             ) => {
                 self.check_v2(&[SigV2::All])?;
                 check_skew(signed_at, now)?;
-                let string_to_sign = sigv2::header_string_to_sign(head);
-                let identity = self.verify_v2(claim, string_to_sign)?;
-                Ok(signed(identity, mode.unwrap_or(PayloadMode::Unsigned)))
+                let identity = self.verify_v2(claim, sigv2::header_string_to_sign(head))?;
+                Ok(signed(identity, payload))
             }
             (
                 Credentials::QueryV2(url),
                 None | Some(PayloadMode::Signed(_) | PayloadMode::Unsigned),
             ) => {
                 self.check_v2(&[SigV2::Query, SigV2::All])?;
-                if now >= url.expires_at {
-                    return Err(AuthError::AccessDenied("Request has expired"));
-                }
+                check_expiry(&url, now)?;
                 let identity = self.verify_v2(url.claim, url.string_to_sign(head))?;
-                Ok(signed(identity, mode.unwrap_or(PayloadMode::Unsigned)))
+                Ok(signed(identity, payload))
             }
         }
     }
@@ -279,6 +266,18 @@ fn anonymous(mode: Option<PayloadMode>) -> Result<Authenticated, AuthError> {
     }
 }
 
+/// The chain for the chunks of a body, if they are signed.
+fn chain(mode: PayloadMode, key: SigningKey, claim: &Claim<'_>) -> Option<ChunkChain> {
+    match mode {
+        PayloadMode::Signed(_) | PayloadMode::Unsigned | PayloadMode::StreamingUnsignedTrailer => {
+            None
+        }
+        PayloadMode::StreamingSigned | PayloadMode::StreamingSignedTrailer => {
+            Some(ChunkChain::new(key, claim))
+        }
+    }
+}
+
 fn signed(identity: Identity, payload: PayloadMode) -> Authenticated {
     Authenticated {
         identity: Some(identity),
@@ -293,6 +292,17 @@ fn check_host(head: &RequestHead<'_>) -> Result<(), AuthError> {
         return Err(AuthError::InvalidRequest(
             "A request must have one Host header",
         ));
+    }
+    Ok(())
+}
+
+/// Session tokens are not issued here, so none can be right.
+fn check_token(head: &RequestHead<'_>) -> Result<(), AuthError> {
+    let has_token = head.headers.contains_key("x-amz-security-token")
+        || head.query.contains("X-Amz-Security-Token")
+        || head.query.contains("x-amz-security-token");
+    if has_token {
+        return Err(AuthError::InvalidToken);
     }
     Ok(())
 }
@@ -343,6 +353,13 @@ fn check_life(url: &Presigned<'_>, now: Timestamp) -> Result<(), AuthError> {
         return Err(AuthError::AccessDenied("Request is not valid yet"));
     }
     if age > url.expires_seconds {
+        return Err(AuthError::AccessDenied("Request has expired"));
+    }
+    Ok(())
+}
+
+fn check_expiry(url: &sigv2::QueryClaim<'_>, now: Timestamp) -> Result<(), AuthError> {
+    if now >= url.expires_at {
         return Err(AuthError::AccessDenied("Request has expired"));
     }
     Ok(())
