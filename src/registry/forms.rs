@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::domain::cbor::json::check;
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
 use crate::domain::ids::Timestamp;
@@ -106,7 +107,7 @@ pub fn read_finalize(body: Bytes, actor: &str) -> Result<FinalizePackage> {
     let form: FinalizeForm = if body.trim_ascii().is_empty() {
         FinalizeForm::default()
     } else {
-        serde_json::from_slice(&body).map_err(|error| {
+        read_object(&body).map_err(|error| {
             Error::InvalidArgument(format!("The body of a finalize is empty or JSON: {error}"))
         })?
     };
@@ -122,6 +123,10 @@ pub fn read_finalize(body: Bytes, actor: &str) -> Result<FinalizePackage> {
             "environment": provenance.environment,
         })
     });
+    if let Some(provenance) = &provenance {
+        check(provenance)
+            .map_err(|error| Error::InvalidArgument(format!("provenance: {error}")))?;
+    }
     Ok(FinalizePackage {
         abort_uploads: form.abort_uploads,
         expect_content_digest,
@@ -129,6 +134,12 @@ pub fn read_finalize(body: Bytes, actor: &str) -> Result<FinalizePackage> {
         request_body: body,
         actor: actor.to_owned(),
     })
+}
+
+/// By way of a map: a struct would also be read from an array.
+fn read_object(body: &[u8]) -> serde_json::Result<FinalizeForm> {
+    let object: Map<String, Value> = serde_json::from_slice(body)?;
+    serde_json::from_value(Value::Object(object))
 }
 
 #[cfg(test)]
@@ -140,11 +151,13 @@ mod tests {
         let read = |text: &str| read_finalize(Bytes::copy_from_slice(text.as_bytes()), "a");
         for wrong in [
             "[",
+            "[]",
             "1",
             "{\"abort\":true}",
             "{\"provenance\":{\"x\":{}}}",
             "{\"provenance\":{\"environment\":1}}",
             "{\"expect_content_digest\":\"md5:1\"}",
+            "{\"provenance\":{\"environment\":{\"n\":9007199254740993}}}",
         ] {
             assert!(
                 matches!(read(wrong), Err(Error::InvalidArgument(_))),

@@ -4,7 +4,7 @@ use crate::exchange::context::Context;
 use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
-use crate::s3::ops::{buckets, copy, delete, get, list, multipart, put, special};
+use crate::s3::ops::{buckets, copy, delete, get, list, multipart, multipart_lists, put, special};
 use crate::s3::routes::Operation;
 
 /// Runs the handler of an operation on an admitted request.
@@ -32,9 +32,9 @@ pub async fn dispatch(
             multipart::create_multipart_upload(request, context).await
         }
         Operation::UploadPart => multipart::upload_part(request, context).await,
-        Operation::ListParts => multipart::list_parts(request, context).await,
+        Operation::ListParts => multipart_lists::list_parts(request, context).await,
         Operation::ListMultipartUploads => {
-            multipart::list_multipart_uploads(request, context).await
+            multipart_lists::list_multipart_uploads(request, context).await
         }
         Operation::CompleteMultipartUpload => {
             multipart::complete_multipart_upload(request, context).await

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::domain::file::{FilePart, FileRecord};
@@ -26,14 +25,13 @@ use crate::wire::uri::Query;
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 pub async fn get_object(request: Request, context: &Context) -> Result<Reply, Fault> {
-    let (file, mut reply, range) = head(&request, context).await?;
+    let (file, reply, range) = head(&request, context).await?;
     if range.is_empty() {
         // 304, or an object without bytes.
         return Ok(reply);
     }
     let length = range.end - range.start;
     let stream = context.registry.open_file(&file, range).await?;
-    reply.headers.remove(header::CONTENT_LENGTH);
     Ok(reply.with_file(stream, length))
 }
 
@@ -296,24 +294,20 @@ impl Read {
         }
     }
 
-    /// The answer with bytes that are in memory. A HEAD sends their length only.
+    /// The whole answer about a resource that is no file. `body` makes what follows the head; for
+    /// a HEAD it is [`ReplyBody::Empty`], and the length stays in the head.
     pub fn serve(
         &self,
         resource: &Resource<'_>,
-        bytes: &Bytes,
         media_type: HeaderValue,
-        is_head: bool,
+        body: impl FnOnce(Range<u64>) -> ReplyBody,
     ) -> Result<Reply, Fault> {
         let mut reply = match self.select(resource)? {
             Selected::NotModified => Reply::new(StatusCode::NOT_MODIFIED),
             Selected::Bytes { range, slice } => {
                 let mut reply = self.reply(resource, &range, slice)?;
                 reply.headers.insert(header::CONTENT_TYPE, media_type);
-                if !is_head {
-                    reply.headers.remove(header::CONTENT_LENGTH);
-                    let range = range.start as usize..range.end as usize;
-                    reply.body = ReplyBody::Bytes(bytes.slice(range));
-                }
+                reply.body = body(range);
                 reply
             }
         };
@@ -425,13 +419,16 @@ mod tests {
             .map_err(|fault| fault.code())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with outcomes")]
     fn bytes(range: Range<u64>, slice: Slice) -> Result<Selected, Code> {
         Ok(Selected::Bytes { range, slice })
     }
 
+    type Headers<'h> = &'h [(&'static str, &'h str)];
+
     #[test]
     fn a_read_that_cannot_be_answered_is_refused() {
-        let cases: &[(&[(&str, &str)], &str, Code)] = &[
+        let cases: &[(Headers<'_>, &str, Code)] = &[
             (
                 &[("range", "bytes=0-1")],
                 "partNumber=1",

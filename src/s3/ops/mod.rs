@@ -8,6 +8,8 @@ pub mod describe;
 pub mod get;
 pub mod list;
 pub mod multipart;
+pub mod multipart_lists;
 pub mod page;
 pub mod put;
+pub mod sha256sums;
 pub mod special;
