@@ -361,3 +361,219 @@ fn source_error(error: ChunkError) -> SourceError {
 fn fault_of_chunks(error: ChunkError) -> Fault {
     source_error(error).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::digest::ClaimMismatch;
+
+    const SHA256_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn settings() -> ExchangeSettings {
+        ExchangeSettings {
+            max_body_bytes: 10,
+            ..ExchangeSettings::default()
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |&(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn body(frames: &[&'static str]) -> Inbound {
+        Inbound::Memory(
+            frames
+                .iter()
+                .map(|frame| Bytes::from_static(frame.as_bytes()))
+                .collect(),
+        )
+    }
+
+    fn payload(
+        frames: &[&'static str],
+        pairs: &[(&'static str, &str)],
+        mode: PayloadMode,
+        kind: BodyKind,
+    ) -> Result<Payload, Code> {
+        let inbound = body(frames);
+        let watch = Watch::over(&inbound);
+        let mode = (mode, None);
+        Payload::new(inbound, watch, &headers(pairs), mode, kind, &settings())
+            .map_err(|fault| fault.code())
+    }
+
+    async fn read(payload: &mut Payload) -> Result<Vec<u8>, SourceError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = payload.next_chunk().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    #[test]
+    fn the_head_alone_refuses_what_it_shows_to_be_wrong() {
+        const DECODED: &str = "x-amz-decoded-content-length";
+        let stream = BodyKind::Stream;
+        let framed = PayloadMode::StreamingUnsignedTrailer;
+        let plain = PayloadMode::Unsigned;
+        let cases: [(&[&'static str], &[(&'static str, &str)], _, _, _); 8] = [
+            (&["elevenbytes"], &[], plain, stream, Code::EntityTooLarge),
+            (
+                &["x"],
+                &[(DECODED, "11")],
+                framed,
+                stream,
+                Code::EntityTooLarge,
+            ),
+            (
+                &["x"],
+                &[(DECODED, "-1")],
+                framed,
+                stream,
+                Code::InvalidArgument,
+            ),
+            (
+                &["x"],
+                &[(DECODED, "")],
+                framed,
+                stream,
+                Code::InvalidArgument,
+            ),
+            (&["x"], &[], framed, stream, Code::MissingContentLength),
+            (
+                &["12345"],
+                &[],
+                plain,
+                BodyKind::Document(4),
+                Code::MaxMessageLengthExceeded,
+            ),
+            (
+                &["x"],
+                &[("content-md5", "x")],
+                plain,
+                stream,
+                Code::InvalidDigest,
+            ),
+            (
+                &["x"],
+                &[("x-amz-trailer", "x-amz-checksum-crc32")],
+                plain,
+                stream,
+                Code::InvalidRequest,
+            ),
+        ];
+        for (frames, pairs, mode, kind, code) in cases {
+            let refused = payload(frames, pairs, mode, kind).err();
+            assert_eq!(refused, Some(code), "{frames:?} {pairs:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plain_body_passes_frame_by_frame_and_is_counted() {
+        let mut source =
+            payload(&["ab", "c"], &[], PayloadMode::Unsigned, BodyKind::Stream).unwrap();
+        assert_eq!(source.size_hint(), Some(3));
+        assert_eq!(source.next_chunk().await.unwrap().unwrap(), "ab");
+        assert_eq!(source.next_chunk().await.unwrap().unwrap(), "c");
+        assert_eq!(source.next_chunk().await, Ok(None));
+        assert_eq!(source.next_chunk().await, Ok(None));
+        assert_eq!(source.watch.bytes(), 3);
+        let mut empty = payload(&[], &[], PayloadMode::Unsigned, BodyKind::Stream).unwrap();
+        assert_eq!(read(&mut empty).await, Ok(Vec::new()));
+        assert_eq!(empty.claims().size_bytes, Some(0));
+    }
+
+    #[tokio::test]
+    async fn a_document_is_checked_against_every_claim() {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(SHA256_OF_ABC, &mut digest).unwrap();
+        let kind = BodyKind::Document(10);
+        let cases: [(&'static str, &[(&'static str, &str)], _, Result<(), Code>); 6] = [
+            ("abc", &[], PayloadMode::Signed(digest), Ok(())),
+            (
+                "abd",
+                &[],
+                PayloadMode::Signed(digest),
+                Err(Code::XAmzContentSHA256Mismatch),
+            ),
+            (
+                "abc",
+                &[("content-md5", "kAFQmDzST7DWlj99KOF/cg==")],
+                PayloadMode::Unsigned,
+                Ok(()),
+            ),
+            (
+                "abd",
+                &[("content-md5", "kAFQmDzST7DWlj99KOF/cg==")],
+                PayloadMode::Unsigned,
+                Err(Code::BadDigest),
+            ),
+            (
+                "abc",
+                &[("x-amz-checksum-crc32", "NSRBwg==")],
+                PayloadMode::Unsigned,
+                Ok(()),
+            ),
+            (
+                "abd",
+                &[("x-amz-checksum-crc32", "NSRBwg==")],
+                PayloadMode::Unsigned,
+                Err(Code::BadDigest),
+            ),
+        ];
+        for (text, pairs, mode, expected) in cases {
+            let mut source = payload(&[text], pairs, mode, kind).unwrap();
+            let read = source.document().await.map_err(|fault| fault.code());
+            assert_eq!(
+                read,
+                expected.map(|()| Bytes::from(text)),
+                "{text} {pairs:?}"
+            );
+        }
+        let pairs = [("x-amz-checksum-crc32", "AAAAAA==")];
+        let of_object = BodyKind::ObjectDocument(10);
+        let mut source = payload(&["abc"], &pairs, PayloadMode::Unsigned, of_object).unwrap();
+        assert_eq!(source.document().await.unwrap(), "abc");
+    }
+
+    #[tokio::test]
+    async fn a_chunked_body_is_de_framed_and_its_trailer_claimed() {
+        let pairs = [
+            ("x-amz-decoded-content-length", "3"),
+            ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ];
+        let read_framed = async |frames: &[&'static str]| {
+            let mode = PayloadMode::StreamingUnsignedTrailer;
+            let mut source = payload(frames, &pairs, mode, BodyKind::Stream).unwrap();
+            let bytes = read(&mut source).await;
+            (bytes, source.claims().checksum)
+        };
+        let whole = ["3\r\nabc\r\n0\r\n", "x-amz-checksum-crc32:NSRBwg==\r\n\r\n"];
+        let (bytes, checksum) = read_framed(&whole).await;
+        assert_eq!(bytes, Ok(b"abc".to_vec()));
+        assert_eq!(checksum.unwrap().digest, [0x35, 0x24, 0x41, 0xc2]);
+        for frames in [
+            &["3\r\nab"][..],
+            &["2\r\nab\r\n0\r\n", whole[1]],
+            &["4\r\nabcd\r\n0\r\n", whole[1]],
+            &[whole[0]],
+            &[whole[0], whole[1], "more"],
+            &["3\r\nabc\r\n0\r\n", "x-amz-checksum-crc32:!\r\n\r\n"],
+            &[],
+        ] {
+            assert!(read_framed(frames).await.0.is_err(), "{frames:?}");
+        }
+    }
+
+    #[test]
+    fn a_mismatch_of_length_is_an_incomplete_body() {
+        let mismatch = ClaimMismatch::Size {
+            claimed: 2,
+            actual: 1,
+        };
+        assert_eq!(Fault::from(mismatch).code(), Code::IncompleteBody);
+    }
+}

@@ -28,13 +28,22 @@ pub struct Server {
 impl Server {
     /// Reads the certificate and takes the addresses. The error names the file or the address.
     pub async fn bind(settings: &ServerSettings, context: Context) -> io::Result<Self> {
+        let acceptor = match (&settings.tls_certificate, &settings.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            (None, None) if settings.tls_listen.is_none() => None,
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "HTTPS needs both server.tls_certificate and server.tls_key",
+                ));
+            }
+        };
         let mut listeners = Vec::new();
-        if let Some(address) = settings.listen {
-            listeners.push(Listener::bind(address, None).await?);
-        }
-        if let Some(secure) = &settings.tls {
-            let acceptor = tls::acceptor(secure)?;
-            listeners.push(Listener::bind(secure.listen, Some(acceptor)).await?);
+        if let Some(address) = settings.tls_listen {
+            listeners.push(Listener::bind(settings.listen, None).await?);
+            listeners.push(Listener::bind(address, acceptor).await?);
+        } else {
+            listeners.push(Listener::bind(settings.listen, acceptor).await?);
         }
         Ok(Self {
             listeners,

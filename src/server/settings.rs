@@ -9,10 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// The address of plain HTTP. Default `127.0.0.1:9000`; port 0 takes a free one.
-    pub listen: Option<SocketAddr>,
-    /// HTTPS beside it. Default none.
-    pub tls: Option<TlsSettings>,
+    /// The address that S3 and the extension are served on. Default `127.0.0.1:9000`; port 0 takes
+    /// a free one. With a certificate and no `tls_listen` it speaks HTTPS.
+    pub listen: SocketAddr,
+    /// An address for HTTPS, so that `listen` goes on speaking HTTP. Default none.
+    pub tls_listen: Option<SocketAddr>,
+    /// The certificate chain, PEM, the server's own first. Default none: no HTTPS.
+    pub tls_certificate: Option<PathBuf>,
+    /// The private key of the certificate, PEM.
+    pub tls_key: Option<PathBuf>,
     /// The most connections at once. Default 10,000.
     pub max_connections: usize,
     /// The most connections of one address, other than loopback. Default 256; raise it behind a
@@ -28,23 +33,13 @@ pub struct ServerSettings {
     pub stop_grace_ms: u64,
 }
 
-/// HTTPS (`[server.tls]`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSettings {
-    /// The address of HTTPS, such as `127.0.0.1:9443`.
-    pub listen: SocketAddr,
-    /// The certificate chain, PEM, the server's own first.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-}
-
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 9000))),
-            tls: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            tls_listen: None,
+            tls_certificate: None,
+            tls_key: None,
             max_connections: 10_000,
             max_connections_per_address: 256,
             head_timeout_ms: 30_000,

@@ -9,25 +9,22 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
-use crate::server::settings::TlsSettings;
-
-/// An acceptor of the configured certificate.
-pub fn acceptor(settings: &TlsSettings) -> io::Result<TlsAcceptor> {
-    let chain = CertificateDer::pem_file_iter(&settings.certificate)
+/// An acceptor with this certificate chain and this private key, both files in PEM.
+pub fn acceptor(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(&settings.certificate, error))?;
+        .map_err(|error| unusable(certificate, error))?;
     if chain.is_empty() {
-        return Err(unusable(&settings.certificate, "no certificate in it"));
+        return Err(unusable(certificate, "no certificate in it"));
     }
-    let key = PrivateKeyDer::from_pem_file(&settings.key)
-        .map_err(|error| unusable(&settings.key, error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| unusable(&settings.certificate, error))?;
+        .with_single_cert(chain, private)
+        .map_err(|error| unusable(certificate, error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
