@@ -1,0 +1,1 @@
+"""Drives unmodified S3 clients at their defaults against any S3 endpoint."""
