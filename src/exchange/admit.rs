@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::header;
+use http::{HeaderName, HeaderValue, header};
 
 use crate::auth::authenticate::Authenticated;
 use crate::auth::grants::Grants;
@@ -87,6 +87,44 @@ pub struct Arrival {
     pub target: Target,
     /// The decoded query.
     pub query: Query,
+}
+
+/// The keys of a presigned query that are about the signature itself.
+const SIGNING_KEYS: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
+impl Arrival {
+    /// Takes what a presigned URL says in its query for headers: signers move `x-amz-*` headers
+    /// there (the Go, JavaScript and Rust SDKs do in version 4), and in version 2 `content-type`
+    /// and `content-md5` too. A header that was sent stays. To be called on an authenticated
+    /// request only: then the query is signed.
+    pub fn adopt_signed_query(&mut self) {
+        let is_v4 = self
+            .query
+            .iter()
+            .any(|(key, _)| key.eq_ignore_ascii_case("x-amz-signature"));
+        let is_v2 = !is_v4 && self.query.contains("Signature");
+        if !is_v4 && !is_v2 {
+            return;
+        }
+        for (key, value) in self.query.iter() {
+            let name = key.to_ascii_lowercase();
+            let is_header = name.starts_with("x-amz-") && !SIGNING_KEYS.contains(&name.as_str())
+                || is_v2 && matches!(name.as_str(), "content-type" | "content-md5");
+            let header = HeaderName::try_from(name).ok().filter(|_| is_header);
+            if let (Some(name), Ok(value)) = (header, HeaderValue::from_str(value)) {
+                self.head.headers.entry(name).or_insert(value);
+            }
+        }
+    }
 }
 
 /// The host that the client addressed, with its port. Refuses a request that names none or
@@ -201,4 +239,51 @@ async fn find_package(
         (None, None) => return Err(Fault::internal("the row names no package")),
     };
     found.ok_or_else(|| Fault::new(Code::NoSuchBucket).detail("BucketName", name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adopted(query: &str, sent: &[(&'static str, &'static str)]) -> Vec<String> {
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        for (name, value) in sent {
+            head.headers.insert(*name, HeaderValue::from_static(value));
+        }
+        let mut arrival = Arrival {
+            id: RequestId::next(),
+            head,
+            target: Target::Service,
+            query: Query::parse(query).unwrap(),
+        };
+        arrival.adopt_signed_query();
+        let headers = arrival.head.headers.iter();
+        let mut lines: Vec<String> = headers
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn only_a_presigned_query_speaks_for_headers() {
+        assert!(adopted("x-amz-acl=private&content-type=a", &[]).is_empty());
+        let v4 = "X-Amz-Signature=s&X-Amz-Date=d&X-Amz-Expires=1&x-amz-acl=private\
+                  &X-Amz-Meta-A=b&content-type=a&partNumber=1&x-amz-meta-c=%0A";
+        assert_eq!(adopted(v4, &[]), ["x-amz-acl: private", "x-amz-meta-a: b"]);
+        let v2 = "Signature=s&AWSAccessKeyId=a&content-type=text%2Fplain&x-amz-acl=private";
+        assert_eq!(
+            adopted(v2, &[]),
+            ["content-type: text/plain", "x-amz-acl: private"]
+        );
+    }
+
+    #[test]
+    fn a_header_that_was_sent_stays() {
+        let sent = [("x-amz-acl", "public-read")];
+        assert_eq!(
+            adopted("X-Amz-Signature=s&x-amz-acl=private", &sent),
+            ["x-amz-acl: public-read"]
+        );
+    }
 }

@@ -175,12 +175,16 @@ fn not_text(name: &str) -> Fault {
 
 /// A `Content-Encoding` without the token that says how the body was sent.
 fn without_aws_chunked(coding: &str) -> Option<String> {
-    let kept: Vec<&str> = coding
-        .split(',')
-        .map(str::trim)
-        .filter(|token| !token.is_empty() && !token.eq_ignore_ascii_case("aws-chunked"))
+    let is_framing = |token: &&str| token.eq_ignore_ascii_case("aws-chunked");
+    let tokens: Vec<&str> = coding.split(',').map(str::trim).collect();
+    if !tokens.iter().any(is_framing) {
+        return Some(coding.to_owned());
+    }
+    let kept: Vec<&str> = tokens
+        .into_iter()
+        .filter(|token| !token.is_empty() && !is_framing(token))
         .collect();
-    (!kept.is_empty()).then(|| kept.join(","))
+    (!kept.is_empty()).then(|| kept.join(", "))
 }
 
 /// The `x-amz-meta-*` headers by their lowercase names without the prefix. Repeated ones are
@@ -223,7 +227,9 @@ mod tests {
             ("aws-chunked, gzip", Some("gzip")),
             ("gzip,aws-chunked", Some("gzip")),
             ("gzip", Some("gzip")),
-            ("gzip, br", Some("gzip,br")),
+            ("deflate, gzip", Some("deflate, gzip")),
+            ("deflate,gzip", Some("deflate,gzip")),
+            ("deflate, aws-chunked,gzip", Some("deflate, gzip")),
         ];
         for (coding, expected) in cases {
             assert_eq!(without_aws_chunked(coding).as_deref(), expected, "{coding}");

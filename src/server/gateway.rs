@@ -119,16 +119,16 @@ impl Gateway {
         }
         let target = Target::parse(authority, &head.uri, domains)?;
         let query = Query::parse(head.uri.query().unwrap_or_default())?;
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             id,
             head,
             target,
             query,
         };
-        let (target, query, head) = (&arrival.target, &arrival.query, &arrival.head);
-        match target {
+        match &arrival.target {
             Target::Extension(_) => {
                 let rows = api::routes::ROUTES;
+                let (target, query, head) = (&arrival.target, &arrival.query, &arrival.head);
                 let found = route::find(rows, &head.method, target, query, &head.headers);
                 let caller = match &found {
                     Ok((row, _)) if row.access == Access::Anyone => Caller::anonymous(),
@@ -145,6 +145,8 @@ impl Gateway {
             Target::Service | Target::Bucket(_) | Target::Object(..) | Target::Special(..) => {
                 let caller = authenticate(&arrival, &self.context)?;
                 trail.line.actor = Some(caller.actor());
+                arrival.adopt_signed_query();
+                let (target, query, head) = (&arrival.target, &arrival.query, &arrival.head);
                 let rows = s3::routes::ROUTES;
                 let found = route::find(rows, &head.method, target, query, &head.headers)?;
                 let operation = found.0.operation;
