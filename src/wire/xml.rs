@@ -221,28 +221,52 @@ const XSI_TYPE: &str = " xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"
 
 /// Escapes markup, and control characters as AWS does (`&#x1;`): XML 1.0 has no way to write them,
 /// and a lenient client reads this one. A CR would be read as a line feed, so it is escaped too.
+///
+/// Goes over bytes, because a page of a listing is a hundred thousand of them.
 fn escape_into(out: &mut String, text: &str) {
+    let bytes = text.as_bytes();
     let mut plain_from = 0;
-    for (at, c) in text.char_indices() {
-        let fixed = match c {
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '&' => "&amp;",
-            '"' => "&quot;",
-            '\r' => "&#13;",
-            '\t' | '\n' | ' '..='\u{fffd}' | '\u{10000}'.. => continue,
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => "",
+    for (at, &byte) in bytes.iter().enumerate() {
+        if !NEEDS_A_LOOK[usize::from(byte)] {
+            continue;
+        }
+        let (escape, length) = match byte {
+            b'<' => ("&lt;", 1),
+            b'>' => ("&gt;", 1),
+            b'&' => ("&amp;", 1),
+            b'"' => ("&quot;", 1),
+            b'\r' => ("&#13;", 1),
+            0xef => match &bytes[at..] {
+                [_, 0xbf, 0xbe, ..] => ("&#xfffe;", 3),
+                [_, 0xbf, 0xbf, ..] => ("&#xffff;", 3),
+                _ => continue,
+            },
+            control => {
+                out.push_str(&text[plain_from..at]);
+                plain_from = at + 1;
+                write!(out, "&#x{control:x};").expect("a string takes everything");
+                continue;
+            }
         };
         out.push_str(&text[plain_from..at]);
-        plain_from = at + c.len_utf8();
-        if fixed.is_empty() {
-            write!(out, "&#x{:x};", u32::from(c)).expect("a string takes everything");
-        } else {
-            out.push_str(fixed);
-        }
+        plain_from = at + length;
+        out.push_str(escape);
     }
     out.push_str(&text[plain_from..]);
 }
+
+/// The bytes at which [`escape_into`] stops. 0xEF begins U+FFFE and U+FFFF.
+const NEEDS_A_LOOK: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        let is_control = b < 0x20 && b != b'\t' && b != b'\n';
+        table[byte] = is_control || matches!(b, b'<' | b'>' | b'&' | b'"' | 0xef);
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

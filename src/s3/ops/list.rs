@@ -262,7 +262,7 @@ fn write_file(
     keys.write(xml, "Key", file.key.as_str());
     xml.text("LastModified", &file.created_at.to_s3());
     xml.text("ETag", keys.quote(&file.etag));
-    xml.value("Size", file.size_bytes);
+    xml.text("Size", keys.decimal(file.size_bytes));
     if let Some(owner) = owner {
         xml.nest("Owner", |xml| {
             xml.text("ID", owner.id)
@@ -294,6 +294,19 @@ impl KeyText {
         self.scratch.push(b'"');
         self.scratch.extend_from_slice(text.as_bytes());
         self.scratch.push(b'"');
+        self.scratch()
+    }
+
+    fn decimal(&mut self, mut number: u64) -> &str {
+        self.scratch.clear();
+        loop {
+            self.scratch.push(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.scratch.reverse();
         self.scratch()
     }
 
