@@ -15,6 +15,7 @@ that was released: a new case is added instead.
 
 import hashlib
 import json
+import os
 import pathlib
 import sys
 
@@ -366,6 +367,14 @@ def make_files():
     return files
 
 
+def run_recipe():
+    """Runs the Python of docs/manifest.md on the golden manifest."""
+    page = (HERE.parent.parent / "docs" / "manifest.md").read_text()
+    recipe = page.split("```python\n")[1].split("```")[0]
+    os.chdir(HERE)
+    exec(compile(recipe, "docs/manifest.md", "exec"), {})
+
+
 def main():
     wrong = []
     for name, data in make_files().items():
@@ -376,6 +385,8 @@ def main():
         else:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
+    if "--check" in sys.argv:
+        run_recipe()
     if wrong:
         sys.exit("differ: " + ", ".join(wrong))
 
