@@ -101,6 +101,12 @@ impl Blobs {
         BlobReader::open(store, rebuilds, blob.clone(), range).await
     }
 
+    /// How many bytes the store has of a blob; `None` when it has no such object. Reads none of them.
+    pub async fn stored_size(&self, blob: &BlobRef) -> Result<Option<u64>, BlobError> {
+        let found = self.store(&blob.backend_id)?.stat(&blob.object_key).await?;
+        Ok(found.map(|object| object.size_bytes))
+    }
+
     /// Checks content that came out of the database against its address.
     pub fn verify_inline(&self, address: ContentAddress, bytes: &[u8]) -> Result<(), BlobError> {
         let actual = ContentAddress(*blake3::hash(bytes).as_bytes());

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::domain::digest::ContentAddress;
-use crate::domain::file::{Location, ObjectAttributes};
+use crate::domain::file::{FileRecord, Location, ObjectAttributes};
 use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
@@ -113,6 +113,25 @@ pub struct FileIngested {
 impl FileIngested {
     /// The event's type.
     pub const TYPE: &'static str = "v1.file.ingested";
+
+    /// The file as the views hold it, once this is recorded.
+    pub fn to_record(&self, recorded: &Recorded) -> FileRecord {
+        FileRecord {
+            id: self.file_id,
+            package_id: self.package_id,
+            key: self.key.clone(),
+            media_type: self.media_type.clone(),
+            size_bytes: self.size_bytes,
+            address: self.address,
+            sha256: self.sha256,
+            etag: self.etag.clone(),
+            created_at: recorded.created_at,
+            sequence: recorded.sequence,
+            ingested_by: recorded.actor.clone(),
+            attributes: self.attributes.clone(),
+            location: self.location.clone(),
+        }
+    }
 }
 
 /// A file is no longer its key's current one. Stands in one transaction with the ingest of the file

@@ -58,8 +58,10 @@ pub struct FilePart {
     pub size_bytes: u64,
     /// The address of its bytes.
     pub address: ContentAddress,
-    /// Where its blob is.
+    /// The store of its blob.
     pub backend_id: String,
+    /// The name of its blob in that store.
+    pub object_key: String,
     /// The part's checksum in base64, if the upload has an algorithm.
     pub checksum: Option<String>,
 }

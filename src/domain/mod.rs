@@ -11,6 +11,7 @@ pub mod condition;
 pub mod digest;
 pub mod event;
 pub mod file;
+pub mod glob;
 pub mod hash_tree;
 pub mod hashers;
 pub mod ids;

@@ -82,6 +82,8 @@ pub struct PackageRecord {
     pub retention_class: String,
     /// Free metadata: a JSON object.
     pub metadata: serde_json::Value,
+    /// The metadata schema's identifier.
+    pub metadata_schema_id: Option<String>,
     /// Bucket tags.
     pub tags: BTreeMap<String, String>,
     /// How writes behave.
@@ -151,12 +153,24 @@ pub enum Rejection {
     /// No such upload, or no longer.
     #[error("the specified multipart upload does not exist")]
     NoSuchUpload,
+    /// A part was replaced while its upload was being completed.
+    #[error("a part was replaced while the upload was being completed")]
+    PartsChanged,
     /// What finalize was told to expect is not what is there.
     #[error("the package's content digest is {actual}, not the one expected")]
     ContentDigestMismatch {
         /// The digest of the content as it is.
         actual: ContentAddress,
     },
+}
+
+impl From<ConditionFailed> for Rejection {
+    fn from(failed: ConditionFailed) -> Self {
+        match failed {
+            ConditionFailed::Precondition => Self::PreconditionFailed,
+            ConditionFailed::MissingKey => Self::NoSuchFile,
+        }
+    }
 }
 
 /// The current file of a key, as far as a decision needs it.

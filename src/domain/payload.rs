@@ -228,6 +228,18 @@ fn read_file_ingested(
     })))
 }
 
+/// What clients attached to a file, as the `s3` map of its event stands; `None` when there is nothing.
+pub fn encode_attributes(object: &ObjectAttributes) -> Option<Vec<u8>> {
+    (*object != ObjectAttributes::default()).then(|| encode_map(|map| attributes(map, object)))
+}
+
+/// Reads what [`encode_attributes`] wrote.
+pub fn decode_attributes(bytes: &[u8]) -> Result<ObjectAttributes, InvalidField> {
+    let value =
+        decode(bytes, MAX_PAYLOAD_BYTES).map_err(|error| InvalidField(error.to_string()))?;
+    read_attributes(Fields::of(&value)?)
+}
+
 fn attributes(map: &mut MapWriter<'_>, attributes: &ObjectAttributes) {
     map.optional_text("expires", attributes.expires.as_deref());
     if !attributes.parts.is_empty() {
@@ -284,6 +296,7 @@ fn part(map: &mut MapWriter<'_>, part: &FilePart) {
     map.uint("number", part.number.into());
     map.optional_text("checksum", part.checksum.as_deref());
     map.text("backend_id", &part.backend_id);
+    map.text("object_key", &part.object_key);
     map.uint("size_bytes", part.size_bytes);
     map.text("content_address", &part.address.to_string());
 }
@@ -297,6 +310,7 @@ fn read_part(value: &Value<'_>) -> Result<FilePart, InvalidField> {
         size_bytes: fields.uint("size_bytes")?,
         address: fields.parse("content_address", |text| text.parse().ok())?,
         backend_id: fields.text("backend_id")?.to_owned(),
+        object_key: fields.text("object_key")?.to_owned(),
         checksum: fields.optional_text("checksum")?.map(str::to_owned),
     })
 }
@@ -447,6 +461,7 @@ pub(crate) mod tests {
                 size_bytes,
                 address: ContentAddress(address),
                 backend_id: "local".to_owned(),
+                object_key: String::new(),
                 checksum,
             })
     }

@@ -283,6 +283,8 @@ impl From<Rejection> for Fault {
             Rejection::Retained => Self::new(Code::AccessDenied)
                 .message("Access Denied: the package is finalized and retained."),
             Rejection::NoSuchUpload => Self::new(Code::NoSuchUpload),
+            Rejection::PartsChanged => Self::new(Code::InvalidPart)
+                .message("A part was replaced while the upload was being completed."),
             Rejection::ContentDigestMismatch { actual } => Self::new(Code::PreconditionFailed)
                 .message(format!("The package's content digest is {actual}."))
                 .detail("ContentDigest", actual.to_string()),
@@ -308,6 +310,9 @@ impl From<SourceError> for Fault {
             SourceError::Stalled => Self::new(Code::RequestTimeout),
             SourceError::Malformed(_) => Self::new(Code::InvalidRequest).message(sentence(&error)),
             SourceError::Signature => Self::new(Code::SignatureDoesNotMatch),
+            SourceError::Unreadable(cause) => {
+                Self::internal(format_args!("the bytes to copy: {cause}"))
+            }
             SourceError::TooLarge { limit_bytes } => {
                 Self::new(Code::EntityTooLarge).detail("MaxSizeAllowed", limit_bytes.to_string())
             }

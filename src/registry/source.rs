@@ -38,6 +38,9 @@ pub enum SourceError {
     /// A chunk or trailer signature is wrong.
     #[error("a chunk signature does not match")]
     Signature,
+    /// The bytes of an existing file could not be read; the cause is for the log.
+    #[error("the source could not be read: {0}")]
+    Unreadable(String),
     /// More bytes than the limit.
     #[error("the body is larger than {limit_bytes} bytes")]
     TooLarge {

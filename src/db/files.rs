@@ -1,0 +1,356 @@
+//! Reads of files: by key, by id, listing pages.
+
+use std::sync::LazyLock;
+
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, Executor};
+
+use crate::db::codec::Columns;
+use crate::db::dialect::Dialect;
+use crate::db::error::{DbError, Result};
+use crate::db::rows::{RowsStatement, groups};
+use crate::domain::file::{FileRecord, Location, ObjectAttributes};
+use crate::domain::ids::{FileId, PackageId, Timestamp};
+use crate::domain::name::ObjectKey;
+use crate::domain::package::CurrentFile;
+use crate::domain::payload::decode_attributes;
+
+const RECORD: &str = "SELECT f.id, f.package_id, f.relative_path, f.media_type, f.size_bytes, \
+    f.address, f.sha256, f.etag, f.created_at, f.sequence, f.ingested_by, f.attributes, \
+    l.id, l.backend_id, l.object_key FROM ";
+
+/// The bytes just above every key: UTF-8 never holds 0xff.
+const ABOVE_ALL_KEYS: u8 = 0xff;
+
+/// What a listing shows of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFile {
+    /// The key.
+    pub key: ObjectKey,
+    /// The file.
+    pub id: FileId,
+    /// The length in bytes.
+    pub size_bytes: u64,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// The ETag without quotes.
+    pub etag: String,
+    /// Who wrote it.
+    pub ingested_by: String,
+}
+
+/// The current file of a key.
+pub async fn find_current<'e, E>(
+    executor: E,
+    package: PackageId,
+    key: &ObjectKey,
+) -> Result<Option<FileRecord>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{RECORD} objects o JOIN files f ON f.id = o.file_id \
+             JOIN storage_locations l ON l.file_id = f.id \
+             WHERE o.package_id = $1 AND o.relative_path = $2 ORDER BY l.id LIMIT 1"
+        )
+    });
+    let row = sqlx::query(TEXT.as_str())
+        .bind(package.as_bytes().to_vec())
+        .bind(key.as_bytes().to_vec())
+        .fetch_optional(executor)
+        .await?;
+    row.map(|row| record(&row)).transpose()
+}
+
+/// A file by its id.
+pub async fn find<'e, E>(executor: E, id: FileId) -> Result<Option<FileRecord>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{RECORD} files f JOIN storage_locations l ON l.file_id = f.id \
+             WHERE f.id = $1 ORDER BY l.id LIMIT 1"
+        )
+    });
+    let row = sqlx::query(TEXT.as_str())
+        .bind(id.as_bytes().to_vec())
+        .fetch_optional(executor)
+        .await?;
+    row.map(|row| record(&row)).transpose()
+}
+
+/// Full records of current files after a key, in key order.
+pub async fn list_records<'e, E>(
+    executor: E,
+    package: PackageId,
+    after: Option<&ObjectKey>,
+    limit: usize,
+) -> Result<Vec<FileRecord>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{RECORD} objects o JOIN files f ON f.id = o.file_id \
+             JOIN storage_locations l ON l.file_id = f.id AND l.id = \
+             (SELECT MIN(m.id) FROM storage_locations m WHERE m.file_id = f.id) \
+             WHERE o.package_id = $1 AND o.relative_path > $2 ORDER BY o.relative_path LIMIT $3"
+        )
+    });
+    let rows = sqlx::query(TEXT.as_str())
+        .bind(package.as_bytes().to_vec())
+        .bind(after.map(|key| key.as_bytes().to_vec()).unwrap_or_default())
+        .bind(limit as i64)
+        .fetch_all(executor)
+        .await?;
+    rows.iter().map(record).collect()
+}
+
+/// A range of keys: above `after` and below `below`, both exclusive.
+#[derive(Debug, Clone)]
+pub struct KeyRange {
+    /// The lower bound.
+    pub after: Vec<u8>,
+    /// The upper bound.
+    pub below: Vec<u8>,
+}
+
+impl KeyRange {
+    /// Every key with a prefix.
+    pub fn of_prefix(prefix: &[u8]) -> Self {
+        // A key equal to the prefix belongs to it: the bound below is the greatest text under it.
+        let mut below = prefix.to_vec();
+        below.push(ABOVE_ALL_KEYS);
+        let after = match prefix.split_last() {
+            None => Vec::new(),
+            Some((&last, init)) => match last.checked_sub(1) {
+                // Above every text that begins with the predecessor of the prefix's last byte.
+                Some(smaller) => {
+                    let mut after = init.to_vec();
+                    after.push(smaller);
+                    after.extend([ABOVE_ALL_KEYS; 2]);
+                    after
+                }
+                None => init.to_vec(),
+            },
+        };
+        Self { after, below }
+    }
+
+    /// The same range, but only above a key.
+    #[must_use]
+    pub fn above(mut self, key: &[u8]) -> Self {
+        if key > self.after.as_slice() {
+            self.after = key.to_vec();
+        }
+        self
+    }
+
+    /// The same range, but only above every key that begins with a prefix.
+    #[must_use]
+    pub fn above_prefix(self, prefix: &[u8]) -> Self {
+        let mut key = prefix.to_vec();
+        key.push(ABOVE_ALL_KEYS);
+        self.above(&key)
+    }
+}
+
+/// Current files in a range of keys, in order. Reads `limit` rows of one clustered table, whatever
+/// the size of the package.
+pub async fn list_page<'e, E>(
+    executor: E,
+    dialect: Dialect,
+    package: PackageId,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Vec<ListedFile>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let row = sqlx::query(dialect.listing_page())
+        .bind(package.as_bytes().to_vec())
+        .bind(range.after.clone())
+        .bind(range.below.clone())
+        .bind(limit as i64)
+        .fetch_one(executor)
+        .await?;
+    let Some(page) = Columns::new(&row).text_or_null()? else {
+        return Ok(Vec::new());
+    };
+    let mut files: Vec<ListedFile> = Vec::with_capacity(limit.min(1024));
+    for line in page.split('\n') {
+        let file = listed_file(line)
+            .ok_or_else(|| DbError::Corrupt(format!("a listing holds the line '{line}'")))?;
+        if files.last().is_some_and(|last| last.key >= file.key) {
+            return Err(DbError::Corrupt("a listing is out of order".into()));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// The first key of a range, for skipping over groups.
+pub async fn first_key<'e, E>(
+    executor: E,
+    package: PackageId,
+    range: &KeyRange,
+) -> Result<Option<Vec<u8>>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let row = sqlx::query(
+        "SELECT relative_path FROM objects WHERE package_id = $1 AND relative_path > $2 \
+         AND relative_path < $3 ORDER BY relative_path LIMIT 1",
+    )
+    .bind(package.as_bytes().to_vec())
+    .bind(range.after.clone())
+    .bind(range.below.clone())
+    .fetch_optional(executor)
+    .await?;
+    row.map(|row| Columns::new(&row).bytes()).transpose()
+}
+
+static CURRENT: RowsStatement = RowsStatement {
+    before: "SELECT o.package_id, o.relative_path, o.file_id, o.etag, o.address, o.size_bytes \
+             FROM (VALUES",
+    columns: 2,
+    after: ") v JOIN objects o ON o.package_id = v.column1 AND o.relative_path = v.column2",
+};
+
+/// The current files of many keys; absent keys are left out.
+pub async fn load_current(
+    connection: &mut AnyConnection,
+    keys: &[(PackageId, ObjectKey)],
+) -> Result<Vec<((PackageId, ObjectKey), CurrentFile)>> {
+    let mut files = Vec::with_capacity(keys.len());
+    let mut rest = keys;
+    for rows in groups(keys.len()) {
+        let (batch, after) = rest.split_at(rows);
+        rest = after;
+        let mut query = CURRENT.query(rows);
+        for (package, key) in batch {
+            query = query
+                .bind(package.as_bytes().to_vec())
+                .bind(key.as_bytes().to_vec());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let mut columns = Columns::new(&row);
+            let key = (columns.package_id()?, columns.key()?);
+            let file = CurrentFile {
+                id: columns.file_id()?,
+                etag: columns.text()?,
+                address: columns.address()?,
+                size_bytes: columns.unsigned()?,
+            };
+            files.push((key, file));
+        }
+    }
+    Ok(files)
+}
+
+/// How many current files of a package should have their bytes in the database and do not.
+pub async fn count_without_content<'e, E>(executor: E, package: PackageId) -> Result<u64>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let row = sqlx::query(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM objects o \
+         JOIN storage_locations l ON l.file_id = o.file_id \
+         WHERE o.package_id = $1 AND l.backend_id = 'inline' AND NOT EXISTS \
+         (SELECT 1 FROM inline_blobs b WHERE b.address = l.content_address)",
+    )
+    .bind(package.as_bytes().to_vec())
+    .fetch_one(executor)
+    .await?;
+    Columns::new(&row).unsigned()
+}
+
+fn listed_file(line: &str) -> Option<ListedFile> {
+    // The actor's name stands last, since it alone may hold spaces.
+    let mut fields = line.splitn(6, ' ');
+    let key = hex::decode(fields.next()?).ok()?;
+    let mut id = [0; 16];
+    hex::decode_to_slice(fields.next()?, &mut id).ok()?;
+    Some(ListedFile {
+        key: ObjectKey::from_bytes(&key).ok()?,
+        id: FileId::from_slice(&id)?,
+        size_bytes: fields.next()?.parse().ok()?,
+        created_at: Timestamp(fields.next()?.parse().ok()?),
+        etag: fields.next()?.to_owned(),
+        ingested_by: fields.next()?.to_owned(),
+    })
+}
+
+fn record(row: &AnyRow) -> Result<FileRecord> {
+    let mut columns = Columns::new(row);
+    Ok(FileRecord {
+        id: columns.file_id()?,
+        package_id: columns.package_id()?,
+        key: columns.key()?,
+        media_type: columns.text()?,
+        size_bytes: columns.unsigned()?,
+        address: columns.address()?,
+        sha256: columns.array()?,
+        etag: columns.text()?,
+        created_at: columns.time()?,
+        sequence: columns.sequence()?,
+        ingested_by: columns.text()?,
+        attributes: attributes(&mut columns)?,
+        location: Location {
+            id: columns.location_id()?,
+            backend_id: columns.text()?,
+            object_key: columns.text()?,
+        },
+    })
+}
+
+/// What clients attached, from a column that is NULL when there is nothing.
+pub fn attributes(columns: &mut Columns<'_>) -> Result<ObjectAttributes> {
+    match columns.bytes_or_null()? {
+        None => Ok(ObjectAttributes::default()),
+        Some(bytes) => {
+            decode_attributes(&bytes).map_err(|error| DbError::Corrupt(error.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_of_a_prefix_holds_exactly_its_keys() {
+        let prefixes = ["", "a", "a/", "\0", "é", "a\0", "\u{80}"];
+        let keys = [
+            "\0",
+            "\0\0",
+            "a",
+            "a\0",
+            "a\0b",
+            "a/",
+            "a/b",
+            "a/\u{10ffff}",
+            "a0",
+            "b",
+            "`\u{10ffff}",
+            "`",
+            "é",
+            "éa",
+            "ê",
+            "\u{80}",
+            "\u{7f}",
+            "\u{10ffff}",
+            "A",
+        ];
+        for prefix in prefixes {
+            let range = KeyRange::of_prefix(prefix.as_bytes());
+            for key in keys {
+                let inside = key.as_bytes() > range.after.as_slice()
+                    && key.as_bytes() < range.below.as_slice();
+                assert_eq!(inside, key.starts_with(prefix), "{prefix:?} {key:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Append to the log and read it.
+
+use bytes::Bytes;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, Executor};
+
+use crate::db::codec::{Columns, to_int};
+use crate::db::error::{DbError, Result};
+use crate::db::rows::{RowsStatement, groups};
+use crate::domain::event::Recorded;
+use crate::domain::ids::{PackageId, Sequence, Timestamp};
+use crate::domain::merkle::{Frontier, TreeHash};
+
+/// The end of the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogHead {
+    /// The position of the last event.
+    pub last_sequence: Sequence,
+    /// The right edge of the tree over all events.
+    pub frontier: Frontier,
+    /// Rises when the log goes on from a copy that may lack events.
+    pub epoch: u64,
+}
+
+/// An event about to be written.
+#[derive(Debug, Clone)]
+pub struct Appended {
+    /// The event in its place.
+    pub recorded: Recorded,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// Its leaf in the tree.
+    pub leaf: TreeHash,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The position.
+    pub sequence: Sequence,
+    /// The type.
+    pub event_type: String,
+    /// The kind of its subject.
+    pub subject_kind: String,
+    /// Its subject.
+    pub subject_id: String,
+    /// The package it belongs to.
+    pub package_id: Option<PackageId>,
+    /// Who acted.
+    pub actor: String,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Canonical CBOR.
+    pub payload: Bytes,
+    /// BLAKE3 of the payload.
+    pub payload_digest: [u8; 32],
+    /// The leaf in the tree.
+    pub leaf: TreeHash,
+    /// The epoch of the log when it was recorded.
+    pub epoch: u64,
+}
+
+const INSERT_EVENTS: RowsStatement = RowsStatement {
+    before: "INSERT INTO events (sequence, event_type, subject_kind, subject_id, package_id, actor, \
+             created_at, payload, payload_digest, leaf_hash, epoch) VALUES",
+    columns: 11,
+    after: "",
+};
+
+/// The end of the log. Inside a write transaction nobody else can move it.
+pub async fn read_head(connection: &mut AnyConnection) -> Result<LogHead> {
+    let row = sqlx::query("SELECT last_sequence, frontier, epoch FROM log_head WHERE id = 1")
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(LogHead::default());
+    };
+    let mut columns = Columns::new(&row);
+    let last_sequence = columns.sequence()?;
+    let frontier = Frontier::from_bytes(&columns.bytes()?)
+        .filter(|frontier| frontier.size() == last_sequence.0)
+        .ok_or_else(|| DbError::Corrupt("log_head holds no frontier of its size".into()))?;
+    Ok(LogHead {
+        last_sequence,
+        frontier,
+        epoch: columns.unsigned()?,
+    })
+}
+
+/// Writes events and the new end of the log.
+pub async fn append(
+    connection: &mut AnyConnection,
+    events: &[Appended],
+    head: &LogHead,
+) -> Result<()> {
+    let mut rest = events;
+    for rows in groups(events.len()) {
+        let (batch, after) = rest.split_at(rows);
+        rest = after;
+        let mut query = INSERT_EVENTS.query(rows);
+        for Appended {
+            recorded,
+            payload,
+            leaf,
+        } in batch
+        {
+            let event = &recorded.event;
+            query = query
+                .bind(to_int(recorded.sequence.0))
+                .bind(event.event_type())
+                .bind(event.subject_kind())
+                .bind(event.package_id().to_string())
+                .bind(event.package_id().as_bytes().to_vec())
+                .bind(recorded.actor.clone())
+                .bind(recorded.created_at.0)
+                .bind(payload.clone())
+                .bind(recorded.payload_digest.0.to_vec())
+                .bind(leaf.to_vec())
+                .bind(to_int(head.epoch));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    write_head(connection, head).await
+}
+
+async fn write_head(connection: &mut AnyConnection, head: &LogHead) -> Result<()> {
+    let (size, root) = (to_int(head.last_sequence.0), head.frontier.root().to_vec());
+    sqlx::query(
+        "INSERT INTO log_head (id, last_sequence, frontier, root, epoch) VALUES (1, $1, $2, $3, $4) \
+         ON CONFLICT (id) DO UPDATE SET last_sequence = excluded.last_sequence, \
+         frontier = excluded.frontier, root = excluded.root, epoch = excluded.epoch",
+    )
+    .bind(size)
+    .bind(head.frontier.to_bytes())
+    .bind(root.clone())
+    .bind(to_int(head.epoch))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("INSERT INTO log_roots (size, root) VALUES ($1, $2)")
+        .bind(size)
+        .bind(root)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+const EVENT_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
+    actor, created_at, payload, payload_digest, leaf_hash, epoch FROM events ";
+
+/// Events after a position, in order; with a package, only its own.
+pub async fn read_events<'e, E>(
+    executor: E,
+    since: Sequence,
+    package: Option<PackageId>,
+    limit: usize,
+) -> Result<Vec<StoredEvent>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static ALL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        format!("{EVENT_COLUMNS} WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+    });
+    static OF_PACKAGE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        format!(
+            "{EVENT_COLUMNS} WHERE sequence > $1 AND package_id = $3 ORDER BY sequence LIMIT $2"
+        )
+    });
+    let text: &'static str = if package.is_some() { &OF_PACKAGE } else { &ALL };
+    let mut query = sqlx::query(text).bind(to_int(since.0)).bind(limit as i64);
+    if let Some(package) = package {
+        query = query.bind(package.as_bytes().to_vec());
+    }
+    query
+        .fetch_all(executor)
+        .await?
+        .iter()
+        .map(stored_event)
+        .collect()
+}
+
+/// The root that was recorded when the log had `size` events, if a transaction ended there.
+pub async fn read_root(connection: &mut AnyConnection, size: u64) -> Result<Option<TreeHash>> {
+    let row = sqlx::query("SELECT root FROM log_roots WHERE size = $1")
+        .bind(to_int(size))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Columns::new(&row).array()).transpose()
+}
+
+fn stored_event(row: &AnyRow) -> Result<StoredEvent> {
+    let mut columns = Columns::new(row);
+    Ok(StoredEvent {
+        sequence: columns.sequence()?,
+        event_type: columns.text()?,
+        subject_kind: columns.text()?,
+        subject_id: columns.text()?,
+        package_id: columns.package_id_or_null()?,
+        actor: columns.text()?,
+        created_at: columns.time()?,
+        payload: columns.bytes()?.into(),
+        payload_digest: columns.array()?,
+        leaf: columns.array()?,
+        epoch: columns.unsigned()?,
+    })
+}

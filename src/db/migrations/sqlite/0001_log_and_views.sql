@@ -1,0 +1,113 @@
+-- The log: append-only, gap-free from 1.
+CREATE TABLE events (
+    sequence        BIGINT PRIMARY KEY,
+    event_type      TEXT   NOT NULL,
+    subject_kind    TEXT   NOT NULL,
+    subject_id      TEXT   NOT NULL,
+    package_id      BLOB,
+    actor           TEXT   NOT NULL,
+    created_at      BIGINT NOT NULL,
+    payload         BLOB   NOT NULL,
+    payload_digest  BLOB   NOT NULL,
+    leaf_hash       BLOB   NOT NULL,
+    epoch           BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX events_of_package ON events (package_id, sequence);
+
+-- One row: the end of the log and the right edge of its tree.
+CREATE TABLE log_head (
+    id             BIGINT PRIMARY KEY,
+    last_sequence  BIGINT NOT NULL,
+    frontier       BLOB   NOT NULL,
+    root           BLOB   NOT NULL,
+    epoch          BIGINT NOT NULL
+);
+
+-- The root after each transaction that appended.
+CREATE TABLE log_roots (
+    size  BIGINT PRIMARY KEY,
+    root  BLOB   NOT NULL
+) WITHOUT ROWID;
+
+-- Views: written from events alone.
+CREATE TABLE packages (
+    id                  BLOB   PRIMARY KEY,
+    bucket              TEXT   NOT NULL,
+    name                TEXT   NOT NULL,
+    producer            TEXT   NOT NULL,
+    subject             TEXT   NOT NULL,
+    retention_class     TEXT   NOT NULL,
+    metadata            TEXT   NOT NULL,
+    metadata_schema_id  TEXT,
+    tags                TEXT   NOT NULL,
+    write_mode          TEXT   NOT NULL,
+    owner               TEXT   NOT NULL,
+    status              TEXT   NOT NULL,
+    created_at          BIGINT NOT NULL,
+    finalized_at        BIGINT,
+    manifest_address    BLOB,
+    manifest_sequence   BIGINT,
+    last_sequence       BIGINT NOT NULL,
+    file_count          BIGINT NOT NULL,
+    total_bytes         BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX packages_by_bucket ON packages (bucket) WHERE status <> 'deleted';
+
+CREATE TABLE retention_state (
+    package_id            BLOB   PRIMARY KEY,
+    effective_class       TEXT   NOT NULL,
+    current_expires_at    BIGINT,
+    eligible_for_deletion BIGINT NOT NULL,
+    last_sequence         BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Every version of every key that has not been removed.
+CREATE TABLE files (
+    id             BLOB   PRIMARY KEY,
+    package_id     BLOB   NOT NULL,
+    relative_path  BLOB   NOT NULL,
+    media_type     TEXT   NOT NULL,
+    size_bytes     BIGINT NOT NULL,
+    address        BLOB   NOT NULL,
+    sha256         BLOB   NOT NULL,
+    etag           TEXT   NOT NULL,
+    created_at     BIGINT NOT NULL,
+    sequence       BIGINT NOT NULL,
+    ingested_by    TEXT   NOT NULL,
+    attributes     BLOB
+) WITHOUT ROWID;
+
+-- The current file of each key, clustered in listing order, with all that a listing shows.
+CREATE TABLE objects (
+    package_id     BLOB   NOT NULL,
+    relative_path  BLOB   NOT NULL,
+    file_id        BLOB   NOT NULL,
+    size_bytes     BIGINT NOT NULL,
+    address        BLOB   NOT NULL,
+    etag           TEXT   NOT NULL,
+    created_at     BIGINT NOT NULL,
+    ingested_by    TEXT   NOT NULL,
+    PRIMARY KEY (package_id, relative_path)
+) WITHOUT ROWID;
+
+-- Where the bytes of files are; a file may have several places.
+CREATE TABLE storage_locations (
+    file_id          BLOB   NOT NULL,
+    id               BLOB   NOT NULL,
+    backend_id       TEXT   NOT NULL,
+    content_address  BLOB   NOT NULL,
+    object_key       TEXT   NOT NULL,
+    retrieval_tier   TEXT   NOT NULL,
+    status           TEXT   NOT NULL,
+    PRIMARY KEY (file_id, id)
+) WITHOUT ROWID;
+CREATE INDEX locations_by_content ON storage_locations (content_address, backend_id);
+
+-- Blobs that hold a part of a file.
+CREATE TABLE part_references (
+    content_address  BLOB NOT NULL,
+    backend_id       TEXT NOT NULL,
+    file_id          BLOB NOT NULL,
+    PRIMARY KEY (content_address, backend_id, file_id)
+) WITHOUT ROWID;
+CREATE INDEX part_references_of_file ON part_references (file_id);

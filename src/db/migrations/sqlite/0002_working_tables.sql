@@ -1,0 +1,71 @@
+-- Working tables: outside the log, not rebuilt by replay.
+
+-- Small content, kept once for each address.
+CREATE TABLE inline_blobs (
+    address     BLOB   PRIMARY KEY,
+    bytes       BLOB   NOT NULL,
+    created_at  BIGINT NOT NULL
+);
+
+CREATE TABLE uploads (
+    id                  BLOB   PRIMARY KEY,
+    package_id          BLOB   NOT NULL,
+    relative_path       BLOB   NOT NULL,
+    media_type          TEXT   NOT NULL,
+    attributes          BLOB,
+    checksum_algorithm  TEXT,
+    checksum_kind       TEXT,
+    initiated_at        BIGINT NOT NULL,
+    initiated_by        TEXT   NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX uploads_by_key ON uploads (package_id, relative_path, id);
+CREATE INDEX uploads_by_age ON uploads (initiated_at);
+
+CREATE TABLE upload_parts (
+    upload_id           BLOB   NOT NULL,
+    number              BIGINT NOT NULL,
+    size_bytes          BIGINT NOT NULL,
+    md5                 BLOB   NOT NULL,
+    address             BLOB   NOT NULL,
+    backend_id          TEXT   NOT NULL,
+    object_key          TEXT   NOT NULL,
+    checksum_algorithm  TEXT,
+    checksum_digest     BLOB,
+    created_at          BIGINT NOT NULL,
+    PRIMARY KEY (upload_id, number)
+) WITHOUT ROWID;
+CREATE INDEX upload_parts_by_content ON upload_parts (address, backend_id);
+
+-- What a completion answered, so that a repeat answers the same.
+CREATE TABLE completed_uploads (
+    upload_id     BLOB   PRIMARY KEY,
+    package_id    BLOB   NOT NULL,
+    relative_path BLOB   NOT NULL,
+    file_id       BLOB   NOT NULL,
+    parts_digest  BLOB   NOT NULL,
+    completed_at  BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX completed_uploads_by_age ON completed_uploads (completed_at);
+
+-- Packages that a finalize has closed for writes while it builds the manifest.
+CREATE TABLE sealing_marks (
+    package_id  BLOB   PRIMARY KEY,
+    token       BLOB   NOT NULL,
+    expires_at  BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- The bodies of the requests that finalized packages: clients read back what they wrote.
+CREATE TABLE finalize_requests (
+    package_id  BLOB   PRIMARY KEY,
+    body        BLOB   NOT NULL,
+    created_at  BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- Damage found by readers.
+CREATE TABLE blob_faults (
+    address     BLOB   NOT NULL,
+    backend_id  TEXT   NOT NULL,
+    detail      TEXT   NOT NULL,
+    found_at    BIGINT NOT NULL,
+    PRIMARY KEY (address, backend_id)
+) WITHOUT ROWID;

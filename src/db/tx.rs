@@ -1,0 +1,274 @@
+//! `WriteTx`: read, decide, then append.
+//!
+//! What units read, they read through here: the state of packages and current files is loaded for
+//! the whole batch at once and follows every event that is appended, so that units of one batch see
+//! each other. Nothing is written before the batch's units have decided, but for working tables.
+
+use std::collections::HashMap;
+
+use sqlx::AnyConnection;
+
+use crate::db::error::{DbError, Result};
+use crate::db::log::{Appended, LogHead};
+use crate::db::packages::PackageState;
+use crate::db::{blobs, files, log, packages, views};
+use crate::domain::digest::ContentAddress;
+use crate::domain::event::{Event, Recorded};
+use crate::domain::ids::{PackageId, Sequence, Timestamp};
+use crate::domain::merkle::leaf_hash;
+use crate::domain::name::{ObjectKey, PackageName};
+use crate::domain::package::{CurrentFile, Package, PackageStatus};
+
+/// What a unit will read, so that a batch can load it at once.
+#[derive(Debug, Clone, Default)]
+pub struct Footprint {
+    /// Packages.
+    pub packages: Vec<PackageId>,
+    /// Current files.
+    pub keys: Vec<(PackageId, ObjectKey)>,
+}
+
+/// One transaction of the committer, and what its units see.
+pub struct WriteTx<'c> {
+    /// For the statements of working tables.
+    pub connection: &'c mut AnyConnection,
+    now: Timestamp,
+    head: LogHead,
+    appended: Vec<Appended>,
+    inline: HashMap<ContentAddress, bytes::Bytes>,
+    packages: HashMap<PackageId, Option<PackageState>>,
+    current: HashMap<(PackageId, ObjectKey), Option<CurrentFile>>,
+}
+
+impl<'c> WriteTx<'c> {
+    /// Goes on in a transaction that holds the log's head.
+    pub async fn begin(connection: &'c mut AnyConnection, now: Timestamp) -> Result<Self> {
+        let head = log::read_head(connection).await?;
+        Ok(Self {
+            connection,
+            now,
+            head,
+            appended: Vec::new(),
+            inline: HashMap::new(),
+            packages: HashMap::new(),
+            current: HashMap::new(),
+        })
+    }
+
+    /// Loads what the units of a batch will read.
+    pub async fn prefetch(&mut self, footprint: Footprint) -> Result<()> {
+        let mut ids = footprint.packages;
+        ids.sort_unstable();
+        ids.dedup();
+        for state in packages::load_states(self.connection, &ids).await? {
+            self.packages.insert(state.package.id, Some(state));
+        }
+        for id in ids {
+            self.packages.entry(id).or_insert(None);
+        }
+        let mut keys = footprint.keys;
+        keys.sort_unstable();
+        keys.dedup();
+        for (key, file) in files::load_current(self.connection, &keys).await? {
+            self.current.insert(key, Some(file));
+        }
+        for key in keys {
+            self.current.entry(key).or_insert(None);
+        }
+        Ok(())
+    }
+
+    /// The instant of this transaction: every event of it is recorded at this time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many events have been appended so far.
+    pub fn appended_events(&self) -> usize {
+        self.appended.len()
+    }
+
+    /// The state of a package; `None` if there is none, or it has ended.
+    pub async fn package(&mut self, id: PackageId) -> Result<Option<Package>> {
+        if !self.packages.contains_key(&id) {
+            let state = packages::load_states(self.connection, &[id]).await?.pop();
+            self.packages.insert(id, state);
+        }
+        Ok(self
+            .packages
+            .get(&id)
+            .and_then(Option::as_ref)
+            .map(|state| self.judged(state)))
+    }
+
+    /// The package that holds a bucket's name.
+    pub async fn package_of_bucket(&mut self, bucket: &PackageName) -> Result<Option<Package>> {
+        let holds = |state: &&PackageState| {
+            state.package.bucket == *bucket && state.package.status != PackageStatus::Deleted
+        };
+        if let Some(state) = self.packages.values().flatten().find(holds) {
+            return Ok(Some(self.judged(state)));
+        }
+        let Some(state) = packages::load_state_of_bucket(self.connection, bucket).await? else {
+            return Ok(None);
+        };
+        // What an earlier unit of this batch did to the package counts more than the row.
+        let id = state.package.id;
+        let state = self.packages.entry(id).or_insert(Some(state));
+        let state = state
+            .clone()
+            .filter(|state| state.package.status != PackageStatus::Deleted);
+        Ok(state.map(|state| self.judged(&state)))
+    }
+
+    fn judged(&self, state: &PackageState) -> Package {
+        let is_sealing = state.sealing_until.is_some_and(|until| until > self.now);
+        Package {
+            is_sealing,
+            ..state.package.clone()
+        }
+    }
+
+    /// The current file of a key.
+    pub async fn current_file(
+        &mut self,
+        package: PackageId,
+        key: &ObjectKey,
+    ) -> Result<Option<CurrentFile>> {
+        let place = (package, key.clone());
+        if !self.current.contains_key(&place) {
+            let keys = std::slice::from_ref(&place);
+            let file = files::load_current(self.connection, keys).await?.pop();
+            self.current
+                .insert(place.clone(), file.map(|(_, file)| file));
+        }
+        Ok(self.current.get(&place).cloned().flatten())
+    }
+
+    /// Notes that a finalize has closed a package until an instant, or opened it again.
+    pub fn set_sealing(&mut self, package: PackageId, until: Option<Timestamp>) {
+        if let Some(Some(state)) = self.packages.get_mut(&package) {
+            state.sealing_until = until;
+        }
+    }
+
+    /// Keeps small content in the same transaction as the event that refers to it.
+    pub fn keep_inline(&mut self, address: ContentAddress, bytes: bytes::Bytes) {
+        self.inline.insert(address, bytes);
+    }
+
+    /// Whether this transaction keeps the content of an address.
+    pub fn keeps_inline(&self, address: ContentAddress) -> bool {
+        self.inline.contains_key(&address)
+    }
+
+    /// Appends an event: it has its place in the log once the batch commits.
+    pub fn append(&mut self, actor: &str, event: Event) -> Recorded {
+        self.append_at(actor, event, self.now)
+    }
+
+    /// Appends an event that already says when it happened. The order of the log is that of the
+    /// sequence, never that of the clock.
+    pub fn append_at(&mut self, actor: &str, event: Event, created_at: Timestamp) -> Recorded {
+        let payload = event.payload();
+        let recorded = Recorded {
+            sequence: self.head.last_sequence.next(),
+            created_at,
+            actor: actor.to_owned(),
+            event,
+            payload_digest: ContentAddress(*blake3::hash(&payload).as_bytes()),
+        };
+        let leaf = leaf_hash(&recorded, self.head.epoch);
+        self.head.last_sequence = recorded.sequence;
+        self.head.frontier.push(leaf);
+        self.follow(&recorded);
+        self.appended.push(Appended {
+            recorded: recorded.clone(),
+            payload,
+            leaf,
+        });
+        recorded
+    }
+
+    /// Moves what units see along with an event.
+    fn follow(&mut self, recorded: &Recorded) {
+        match &recorded.event {
+            Event::PackageCreated(event) => {
+                let package = Package {
+                    id: event.package_id,
+                    bucket: event.bucket.clone(),
+                    owner: recorded.actor.clone(),
+                    write_mode: event.write_mode,
+                    status: PackageStatus::Created,
+                    manifest: None,
+                    file_count: 0,
+                    is_sealing: false,
+                };
+                let state = PackageState {
+                    package,
+                    sealing_until: None,
+                };
+                self.packages.insert(event.package_id, Some(state));
+            }
+            Event::FileIngested(event) => {
+                self.count_files(event.package_id, 1);
+                let file = CurrentFile {
+                    id: event.file_id,
+                    etag: event.etag.clone(),
+                    address: event.address,
+                    size_bytes: event.size_bytes,
+                };
+                self.current
+                    .insert((event.package_id, event.key.clone()), Some(file));
+            }
+            Event::FileSuperseded(event) => self.count_files(event.package_id, -1),
+            Event::FileRemoved(event) => {
+                self.count_files(event.package_id, -1);
+                self.current
+                    .insert((event.package_id, event.key.clone()), None);
+            }
+            Event::PackageFinalized(event) => {
+                if let Some(Some(state)) = self.packages.get_mut(&event.package_id) {
+                    state.package.status = PackageStatus::Finalized;
+                    state.package.manifest = Some(recorded.payload_digest);
+                    state.sealing_until = None;
+                }
+            }
+            Event::PackageDeleted(event) => {
+                if let Some(Some(state)) = self.packages.get_mut(&event.package_id) {
+                    state.package.status = PackageStatus::Deleted;
+                }
+            }
+            Event::RetentionDefaultApplied(_) => {}
+        }
+    }
+
+    fn count_files(&mut self, package: PackageId, change: i64) {
+        if let Some(Some(state)) = self.packages.get_mut(&package) {
+            state.package.file_count = state.package.file_count.saturating_add_signed(change);
+        }
+    }
+
+    /// Writes what was appended: content, events, views, the log's end. The caller commits.
+    pub async fn flush(self) -> Result<(Vec<Recorded>, Sequence)> {
+        let head = self.head.last_sequence;
+        if !self.inline.is_empty() {
+            let inline: Vec<_> = self.inline.into_iter().collect();
+            blobs::keep_inline(self.connection, &inline, self.now).await?;
+        }
+        if self.appended.is_empty() {
+            return Ok((Vec::new(), head));
+        }
+        log::append(self.connection, &self.appended, &self.head).await?;
+        let recorded: Vec<_> = self
+            .appended
+            .into_iter()
+            .map(|event| event.recorded)
+            .collect();
+        views::apply(self.connection, &recorded).await?;
+        Ok((recorded, head))
+    }
+}
+
+/// A unit's answer when the database, not a rule, said no.
+pub type UnitResult<T, R> = std::result::Result<std::result::Result<T, R>, DbError>;

@@ -1,0 +1,409 @@
+//! The only writer of the view tables.
+//!
+//! Everything is taken from the events: no clock, no new id. Emptying the views and replaying the
+//! log gives the same rows. A slice of events is folded to its outcome first, so that each table is
+//! written by a few statements over many rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::AnyConnection;
+
+use crate::db::codec::{Columns, to_int};
+use crate::db::error::Result;
+use crate::db::rows::{RowsStatement, groups};
+use crate::domain::digest::ContentAddress;
+use crate::domain::event::{
+    Event, FileIngested, PackageCreated, Recorded, RetentionDefaultApplied,
+};
+use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp};
+use crate::domain::name::ObjectKey;
+use crate::domain::package::PackageStatus;
+use crate::domain::payload::{LOCATION_RECORDED, RETRIEVAL_TIER, encode_attributes};
+
+/// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
+pub const VIEW_TABLES: [&str; 6] = [
+    "packages",
+    "retention_state",
+    "files",
+    "objects",
+    "storage_locations",
+    "part_references",
+];
+
+/// Applies events, in order, to the views.
+pub async fn apply(connection: &mut AnyConnection, events: &[Recorded]) -> Result<()> {
+    let mut outcome = Outcome::default();
+    for recorded in events {
+        match &recorded.event {
+            Event::PackageCreated(event) => {
+                insert_package(connection, recorded, event).await?;
+            }
+            Event::RetentionDefaultApplied(event) => {
+                insert_retention(connection, recorded, event).await?;
+            }
+            _ => outcome.fold(recorded),
+        }
+        outcome.package(recorded.event.package_id()).last_sequence = recorded.sequence;
+    }
+    outcome.write(connection).await
+}
+
+/// What a slice of events amounts to.
+#[derive(Default)]
+struct Outcome<'e> {
+    /// Files that are new and not gone again, in their order.
+    added: BTreeMap<FileId, (&'e Recorded, &'e FileIngested)>,
+    /// Files that were there before and are gone.
+    gone: Vec<FileId>,
+    /// The current file of each key that changed.
+    current: BTreeMap<(PackageId, &'e ObjectKey), Option<FileId>>,
+    packages: HashMap<PackageId, PackageChange>,
+}
+
+#[derive(Default)]
+struct PackageChange {
+    last_sequence: Sequence,
+    file_count: i64,
+    total_bytes: i64,
+    end: Option<PackageEnd>,
+}
+
+/// The package was finalized or ended.
+struct PackageEnd {
+    status: PackageStatus,
+    manifest: Option<(ContentAddress, Sequence, Timestamp)>,
+}
+
+impl<'e> Outcome<'e> {
+    fn package(&mut self, id: PackageId) -> &mut PackageChange {
+        self.packages.entry(id).or_default()
+    }
+
+    fn fold(&mut self, recorded: &'e Recorded) {
+        match &recorded.event {
+            Event::FileIngested(event) => {
+                self.added.insert(event.file_id, (recorded, event));
+                self.current
+                    .insert((event.package_id, &event.key), Some(event.file_id));
+                let package = self.package(event.package_id);
+                package.file_count += 1;
+                package.total_bytes += to_int(event.size_bytes);
+            }
+            Event::FileSuperseded(event) => self.drop_file(event.package_id, event.file_id),
+            Event::FileRemoved(event) => {
+                self.current.insert((event.package_id, &event.key), None);
+                self.drop_file(event.package_id, event.file_id);
+            }
+            Event::PackageFinalized(event) => {
+                let manifest = (
+                    recorded.payload_digest,
+                    recorded.sequence,
+                    recorded.created_at,
+                );
+                self.package(event.package_id).end = Some(PackageEnd {
+                    status: PackageStatus::Finalized,
+                    manifest: Some(manifest),
+                });
+            }
+            Event::PackageDeleted(event) => {
+                self.package(event.package_id).end = Some(PackageEnd {
+                    status: PackageStatus::Deleted,
+                    manifest: None,
+                });
+            }
+            Event::PackageCreated(_) | Event::RetentionDefaultApplied(_) => {}
+        }
+    }
+
+    fn drop_file(&mut self, package_id: PackageId, id: FileId) {
+        self.package(package_id).file_count -= 1;
+        match self.added.remove(&id) {
+            Some((_, file)) => self.package(package_id).total_bytes -= to_int(file.size_bytes),
+            None => self.gone.push(id),
+        }
+    }
+
+    async fn write(mut self, connection: &mut AnyConnection) -> Result<()> {
+        self.remove_gone(connection).await?;
+        self.insert_files(connection).await?;
+        self.insert_locations(connection).await?;
+        self.insert_part_references(connection).await?;
+        self.write_current(connection).await?;
+        for (id, change) in &self.packages {
+            update_package(connection, *id, change).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of files that are gone, and learns their sizes on the way.
+    async fn remove_gone(&mut self, connection: &mut AnyConnection) -> Result<()> {
+        let gone = std::mem::take(&mut self.gone);
+        let mut rest = gone.as_slice();
+        for rows in groups(gone.len()) {
+            let (batch, after) = rest.split_at(rows);
+            rest = after;
+            let with_ids = |statement: &RowsStatement| {
+                batch.iter().fold(statement.query(rows), |query, id| {
+                    query.bind(id.as_bytes().to_vec())
+                })
+            };
+            for row in with_ids(&DELETE_FILES).fetch_all(&mut *connection).await? {
+                let mut columns = Columns::new(&row);
+                let package = columns.package_id()?;
+                self.package(package).total_bytes -= columns.int()?;
+            }
+            with_ids(&DELETE_LOCATIONS)
+                .execute(&mut *connection)
+                .await?;
+            with_ids(&DELETE_PART_REFERENCES)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_files(&self, connection: &mut AnyConnection) -> Result<()> {
+        let mut files = self.added.values();
+        for rows in groups(self.added.len()) {
+            let mut query = INSERT_FILES.query(rows);
+            for (recorded, file) in files.by_ref().take(rows) {
+                query = query
+                    .bind(file.file_id.as_bytes().to_vec())
+                    .bind(file.package_id.as_bytes().to_vec())
+                    .bind(file.key.as_bytes().to_vec())
+                    .bind(file.media_type.clone())
+                    .bind(to_int(file.size_bytes))
+                    .bind(file.address.0.to_vec())
+                    .bind(file.sha256.to_vec())
+                    .bind(file.etag.clone())
+                    .bind(recorded.created_at.0)
+                    .bind(to_int(recorded.sequence.0))
+                    .bind(recorded.actor.clone())
+                    .bind(encode_attributes(&file.attributes));
+            }
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_locations(&self, connection: &mut AnyConnection) -> Result<()> {
+        let mut files = self.added.values();
+        for rows in groups(self.added.len()) {
+            let mut query = INSERT_LOCATIONS.query(rows);
+            for (_, file) in files.by_ref().take(rows) {
+                query = query
+                    .bind(file.file_id.as_bytes().to_vec())
+                    .bind(file.location.id.as_bytes().to_vec())
+                    .bind(file.location.backend_id.clone())
+                    .bind(file.address.0.to_vec())
+                    .bind(file.location.object_key.clone())
+                    .bind(RETRIEVAL_TIER)
+                    .bind(LOCATION_RECORDED);
+            }
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_part_references(&self, connection: &mut AnyConnection) -> Result<()> {
+        let references: Vec<_> = self
+            .added
+            .values()
+            .flat_map(|(_, file)| {
+                file.attributes
+                    .parts
+                    .iter()
+                    .map(|part| (file.file_id, part))
+            })
+            .collect();
+        let mut rest = references.as_slice();
+        for rows in groups(references.len()) {
+            let (batch, after) = rest.split_at(rows);
+            rest = after;
+            let mut query = INSERT_PART_REFERENCES.query(rows);
+            for (file, part) in batch {
+                query = query
+                    .bind(part.address.0.to_vec())
+                    .bind(part.backend_id.clone())
+                    .bind(file.as_bytes().to_vec());
+            }
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_current(&self, connection: &mut AnyConnection) -> Result<()> {
+        let mut set = Vec::new();
+        let mut unset = Vec::new();
+        for ((package, key), id) in &self.current {
+            match id.and_then(|id| self.added.get(&id)) {
+                Some(file) => set.push(file),
+                None => unset.push((package, key)),
+            }
+        }
+        let mut files = set.iter();
+        for rows in groups(set.len()) {
+            let mut query = UPSERT_OBJECTS.query(rows);
+            for (recorded, file) in files.by_ref().take(rows) {
+                query = query
+                    .bind(file.package_id.as_bytes().to_vec())
+                    .bind(file.key.as_bytes().to_vec())
+                    .bind(file.file_id.as_bytes().to_vec())
+                    .bind(to_int(file.size_bytes))
+                    .bind(file.address.0.to_vec())
+                    .bind(file.etag.clone())
+                    .bind(recorded.created_at.0)
+                    .bind(recorded.actor.clone());
+            }
+            query.execute(&mut *connection).await?;
+        }
+        let mut keys = unset.iter();
+        for rows in groups(unset.len()) {
+            let mut query = DELETE_OBJECTS.query(rows);
+            for (package, key) in keys.by_ref().take(rows) {
+                query = query
+                    .bind(package.as_bytes().to_vec())
+                    .bind(key.as_bytes().to_vec());
+            }
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+}
+
+const INSERT_FILES: RowsStatement = RowsStatement {
+    before: "INSERT INTO files (id, package_id, relative_path, media_type, size_bytes, address, \
+             sha256, etag, created_at, sequence, ingested_by, attributes) VALUES",
+    columns: 12,
+    after: "",
+};
+
+const INSERT_LOCATIONS: RowsStatement = RowsStatement {
+    before: "INSERT INTO storage_locations (file_id, id, backend_id, content_address, object_key, \
+             retrieval_tier, status) VALUES",
+    columns: 7,
+    after: "",
+};
+
+const INSERT_PART_REFERENCES: RowsStatement = RowsStatement {
+    before: "INSERT INTO part_references (content_address, backend_id, file_id) VALUES",
+    columns: 3,
+    // Two parts of one file may hold the same bytes.
+    after: "ON CONFLICT DO NOTHING",
+};
+
+const UPSERT_OBJECTS: RowsStatement = RowsStatement {
+    before: "INSERT INTO objects (package_id, relative_path, file_id, size_bytes, address, etag, \
+             created_at, ingested_by) VALUES",
+    columns: 8,
+    after: "ON CONFLICT (package_id, relative_path) DO UPDATE SET file_id = excluded.file_id, \
+            size_bytes = excluded.size_bytes, address = excluded.address, etag = excluded.etag, \
+            created_at = excluded.created_at, ingested_by = excluded.ingested_by",
+};
+
+const DELETE_OBJECTS: RowsStatement = RowsStatement {
+    before: "DELETE FROM objects WHERE (package_id, relative_path) IN (VALUES",
+    columns: 2,
+    after: ")",
+};
+
+const DELETE_FILES: RowsStatement = RowsStatement {
+    before: "DELETE FROM files WHERE id IN (VALUES",
+    columns: 1,
+    after: ") RETURNING package_id, size_bytes",
+};
+
+const DELETE_LOCATIONS: RowsStatement = RowsStatement {
+    before: "DELETE FROM storage_locations WHERE file_id IN (VALUES",
+    columns: 1,
+    after: ")",
+};
+
+const DELETE_PART_REFERENCES: RowsStatement = RowsStatement {
+    before: "DELETE FROM part_references WHERE file_id IN (VALUES",
+    columns: 1,
+    after: ")",
+};
+
+async fn insert_package(
+    connection: &mut AnyConnection,
+    recorded: &Recorded,
+    event: &PackageCreated,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO packages (id, bucket, name, producer, subject, retention_class, metadata, \
+         metadata_schema_id, tags, write_mode, owner, status, created_at, last_sequence, \
+         file_count, total_bytes) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0)",
+    )
+    .bind(event.package_id.as_bytes().to_vec())
+    .bind(event.bucket.to_string())
+    .bind(event.name.clone())
+    .bind(event.producer.clone())
+    .bind(event.subject.clone())
+    .bind(event.retention_class.clone())
+    .bind(event.metadata.to_string())
+    .bind(event.metadata_schema_id.clone())
+    .bind(serde_json::json!(event.tags).to_string())
+    .bind(event.write_mode.as_str())
+    .bind(recorded.actor.clone())
+    .bind(PackageStatus::Created.as_str())
+    .bind(recorded.created_at.0)
+    .bind(to_int(recorded.sequence.0))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert_retention(
+    connection: &mut AnyConnection,
+    recorded: &Recorded,
+    event: &RetentionDefaultApplied,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO retention_state (package_id, effective_class, current_expires_at, \
+         eligible_for_deletion, last_sequence) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(event.package_id.as_bytes().to_vec())
+    .bind(event.retention_class.clone())
+    .bind(event.expires_at.map(|at| at.0))
+    .bind(i64::from(event.is_eligible_for_deletion))
+    .bind(to_int(recorded.sequence.0))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn update_package(
+    connection: &mut AnyConnection,
+    id: PackageId,
+    change: &PackageChange,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE packages SET last_sequence = $2, file_count = file_count + $3, \
+         total_bytes = total_bytes + $4 WHERE id = $1",
+    )
+    .bind(id.as_bytes().to_vec())
+    .bind(to_int(change.last_sequence.0))
+    .bind(change.file_count)
+    .bind(change.total_bytes)
+    .execute(&mut *connection)
+    .await?;
+    let Some(end) = &change.end else {
+        return Ok(());
+    };
+    let manifest = end.manifest.as_ref();
+    sqlx::query(
+        "UPDATE packages SET status = $2, finalized_at = COALESCE($3, finalized_at), \
+         manifest_address = COALESCE($4, manifest_address), \
+         manifest_sequence = COALESCE($5, manifest_sequence) WHERE id = $1",
+    )
+    .bind(id.as_bytes().to_vec())
+    .bind(end.status.as_str())
+    .bind(manifest.map(|(_, _, at)| at.0))
+    .bind(manifest.map(|(address, _, _)| address.0.to_vec()))
+    .bind(manifest.map(|(_, sequence, _)| to_int(sequence.0)))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
