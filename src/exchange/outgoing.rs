@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Interval;
 
 use crate::exchange::reply::FeedStream;
-use crate::registry::files::FileStream;
+use crate::registry::open::FileStream;
 
 /// Work that ends in the rest of a document; it has no error, since a fault is a document too.
 pub type SlowTail = Pin<Box<dyn Future<Output = Bytes> + Send>>;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::exchange::fault::Fault;
-use crate::registry::files::FileStream;
+use crate::registry::open::FileStream;
 
 /// Bytes of an answer whose length is not known, such as a live tail of events.
 pub type FeedStream = Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Fault>> + Send>>;

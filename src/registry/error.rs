@@ -1,5 +1,7 @@
 //! Everything an operation can answer but success.
 
+use crate::blob::store::BlobError;
+use crate::db::error::DbError;
 use crate::domain::digest::ClaimMismatch;
 use crate::domain::package::Rejection;
 use crate::domain::upload::PartsError;
@@ -38,4 +40,24 @@ pub enum Error {
     /// A defect of this program; the cause is for the log.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Busy => Self::Busy,
+            DbError::Unavailable(cause) => Self::Unavailable(cause),
+            DbError::Corrupt(cause) => Self::Corrupt(cause),
+        }
+    }
+}
+
+impl From<BlobError> for Error {
+    fn from(error: BlobError) -> Self {
+        let cause = error.to_string();
+        match error {
+            BlobError::Unavailable { .. } | BlobError::Full { .. } => Self::Unavailable(cause),
+            BlobError::Missing { .. } | BlobError::Corrupt { .. } => Self::Corrupt(cause),
+        }
+    }
 }

@@ -1,11 +1,33 @@
 //! Freeze a package into its manifest.
+//!
+//! Two steps, so that the manifest of many files is not built under the lock of the log: a sealing
+//! mark closes the package for writes, the manifest is built beside the committer, and a second
+//! commit records it if the mark still stands. Nothing can slip in between.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
+use crate::db::commit::Unit;
+use crate::db::tx::{UnitResult, WriteTx};
+use crate::db::{files, packages, sealing, uploads};
 use crate::domain::digest::ContentAddress;
+use crate::domain::event::{Event, PackageFinalized};
+use crate::domain::file::{FileRecord, INLINE_BACKEND};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
-use crate::registry::error::Result;
+use crate::domain::jcs::project;
+use crate::domain::manifest::{ManifestBuilder, ManifestHead, check_provenance};
+use crate::domain::name::ObjectKey;
+use crate::domain::package::{PackageStatus, Rejection};
+use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
+use crate::registry::open::blobs_of;
+use crate::registry::packages::NAMED_UPLOADS;
 
 /// Finalizes a package.
 #[derive(Debug, Clone, Default)]
@@ -42,34 +64,314 @@ pub struct StoredDocument {
     pub created_at: Timestamp,
 }
 
+/// How many files are read at a time while a manifest is built.
+const PAGE_FILES: usize = 1000;
+
+/// How long a finalize waits for another one of the same package.
+const FINALIZE_WAIT: Duration = Duration::from_secs(300);
+
+/// One lock for each package that is being finalized: of many finalizes one works, and the others
+/// find its outcome. Between gateways the sealing mark does the same.
+#[derive(Default)]
+pub struct FinalizeLocks {
+    locks: SyncMutex<HashMap<PackageId, Weak<Mutex<()>>>>,
+}
+
+impl FinalizeLocks {
+    fn of(&self, id: PackageId) -> Arc<Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(&id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::new(Mutex::new(()));
+        locks.insert(id, Arc::downgrade(&lock));
+        lock
+    }
+}
+
 impl Registry {
     /// Freezes a package: its manifest is built, recorded and from then on readable. Idempotent.
     /// Rejects with `OpenUploads`, `ContentDigestMismatch`; `Sealing` while another is under way
     /// and does not end in time.
+    ///
+    /// Runs to its end even if the future is dropped, so that no package stays sealed because a
+    /// client went away.
     pub async fn finalize_package(
         &self,
         id: PackageId,
         command: FinalizePackage,
     ) -> Result<Finalized> {
-        let _ = (id, command);
-        todo!()
+        if let Some(provenance) = &command.provenance {
+            check_provenance(provenance)
+                .map_err(|error| Error::InvalidArgument(format!("provenance: {error}")))?;
+        }
+        let registry = self.clone();
+        let work = tokio::spawn(async move {
+            let lock = registry.inner.finalizing.of(id);
+            let held = timeout(FINALIZE_WAIT, lock.lock()).await;
+            let _held = held.map_err(|_| Rejection::Sealing)?;
+            registry.seal_and_record(id, command).await
+        });
+        work.await
+            .map_err(|error| Error::Internal(format!("finalize: {error}")))?
+    }
+
+    async fn seal_and_record(&self, id: PackageId, command: FinalizePackage) -> Result<Finalized> {
+        let token = *self.new_id().as_bytes();
+        let timeout_micros = self
+            .inner
+            .settings
+            .sealing_timeout_seconds
+            .saturating_mul(1_000_000);
+        let seal = SealUnit {
+            id,
+            token,
+            expires_at: Timestamp(self.now().0.saturating_add_unsigned(timeout_micros)),
+            abort_uploads: command.abort_uploads,
+        };
+        if self.commit(seal).await? == Sealed::Already {
+            return self.find_finalized(id).await;
+        }
+        match self.record_manifest(id, token, &command).await {
+            Ok(()) => self.find_finalized(id).await,
+            Err(error) => {
+                // What failed is said whether or not the package can be opened again right now: the
+                // mark falls by itself.
+                if let Err(unseal) = self.commit(UnsealUnit { id, token }).await {
+                    tracing::warn!(error = %unseal, package = %id, "the sealing mark stays");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn record_manifest(
+        &self,
+        id: PackageId,
+        token: [u8; 16],
+        command: &FinalizePackage,
+    ) -> Result<()> {
+        let readers = &self.inner.db.readers;
+        let missing = files::count_without_content(readers, id).await?;
+        if missing > 0 {
+            return Err(Error::Corrupt(format!(
+                "{missing} files of package {id} have no content"
+            )));
+        }
+        let mut manifest = ManifestBuilder::new();
+        let mut after: Option<ObjectKey> = None;
+        loop {
+            let page = self
+                .list_file_records(id, after.as_ref(), PAGE_FILES)
+                .await?;
+            for file in &page {
+                self.check_stored(file).await?;
+                manifest.push(file);
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE_FILES => after = Some(last.key.clone()),
+                _ => break,
+            }
+        }
+        let actual = manifest.content_digest();
+        if command
+            .expect_content_digest
+            .is_some_and(|expected| expected != actual)
+        {
+            return Err(Rejection::ContentDigestMismatch { actual }.into());
+        }
+        let package = self
+            .find_package(id)
+            .await?
+            .ok_or(Rejection::NoSuchPackage)?;
+        let finalized_at = self.now();
+        let bytes = manifest.finish(&ManifestHead {
+            package: &package,
+            metadata_schema_id: package.metadata_schema_id.as_deref(),
+            finalized_at,
+            finalized_by: &command.actor,
+            provenance: command.provenance.as_ref(),
+            last_retention_sequence: packages::last_retention_sequence(readers, id).await?,
+        });
+        self.commit(FinalizeUnit {
+            id,
+            token,
+            manifest: bytes.into(),
+            finalized_at,
+            request_body: command.request_body.clone(),
+            actor: command.actor.clone(),
+        })
+        .await
+    }
+
+    /// A final package has no hole: every stored blob is there with its length.
+    async fn check_stored(&self, file: &FileRecord) -> Result<()> {
+        if file.location.backend_id == INLINE_BACKEND {
+            return Ok(());
+        }
+        for blob in blobs_of(file) {
+            let size_bytes = self.inner.blobs.stored_size(&blob).await?;
+            if size_bytes != Some(blob.size_bytes) {
+                return Err(Error::Corrupt(format!(
+                    "'{}' cannot be finalized: the blob {} has {size_bytes:?} bytes instead of {}",
+                    file.key, blob.address, blob.size_bytes
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_finalized(&self, id: PackageId) -> Result<Finalized> {
+        let package = self
+            .find_package(id)
+            .await?
+            .ok_or(Rejection::NoSuchPackage)?;
+        let found = packages::find_finalized(&self.inner.db.readers, id).await?;
+        match (package.manifest_address, found) {
+            (Some(manifest_address), Some((sequence, finalized_at))) => Ok(Finalized {
+                manifest_address,
+                sequence,
+                finalized_at,
+            }),
+            _ => Err(Rejection::NoSuchPackage.into()),
+        }
     }
 
     /// The manifest's canonical CBOR; `None` until the package is finalized.
     pub async fn find_manifest(&self, id: PackageId) -> Result<Option<StoredDocument>> {
-        let _ = id;
-        todo!()
+        let found = packages::find_manifest(&self.inner.db.readers, id).await?;
+        Ok(found.map(|(bytes, _, created_at)| StoredDocument {
+            bytes: bytes.into(),
+            created_at,
+        }))
     }
 
     /// The manifest's JSON projection (RFC 8785); `None` until the package is finalized.
     pub async fn find_manifest_json(&self, id: PackageId) -> Result<Option<StoredDocument>> {
-        let _ = id;
-        todo!()
+        let Some(StoredDocument { bytes, created_at }) = self.find_manifest(id).await? else {
+            return Ok(None);
+        };
+        let json = tokio::task::spawn_blocking(move || project(&bytes))
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))?
+            .map_err(|error| Error::Corrupt(format!("manifest of {id}: {error}")))?;
+        Ok(Some(StoredDocument {
+            bytes: json.into(),
+            created_at,
+        }))
     }
 
     /// The body of the request that finalized the package; `None` until then.
     pub async fn find_finalize_request(&self, id: PackageId) -> Result<Option<StoredDocument>> {
-        let _ = id;
-        todo!()
+        let found = packages::find_finalize_request(&self.inner.db.readers, id).await?;
+        Ok(found.map(|(bytes, created_at)| StoredDocument {
+            bytes: bytes.into(),
+            created_at,
+        }))
+    }
+}
+
+/// What a seal found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sealed {
+    /// The package is closed for writes now.
+    Now,
+    /// It is finalized already.
+    Already,
+}
+
+struct SealUnit {
+    id: PackageId,
+    token: [u8; 16],
+    expires_at: Timestamp,
+    abort_uploads: bool,
+}
+
+#[async_trait]
+impl Unit for SealUnit {
+    type Output = Sealed;
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<Sealed, Rejection> {
+        let Some(package) = tx.package(self.id).await? else {
+            return Ok(Err(Rejection::NoSuchPackage));
+        };
+        if package.status == PackageStatus::Finalized {
+            return Ok(Ok(Sealed::Already));
+        }
+        if let Err(rejection) = package.check_open() {
+            return Ok(Err(rejection));
+        }
+        let open = uploads::open_of_package(&mut *tx.connection, self.id, NAMED_UPLOADS).await?;
+        if !open.is_empty() && !self.abort_uploads {
+            return Ok(Err(Rejection::OpenUploads(open)));
+        }
+        if !open.is_empty() {
+            uploads::remove_of_package(tx.connection, self.id).await?;
+        }
+        sealing::mark(tx.connection, self.id, self.token, self.expires_at).await?;
+        tx.set_sealing(self.id, Some(self.expires_at));
+        Ok(Ok(Sealed::Now))
+    }
+}
+
+struct UnsealUnit {
+    id: PackageId,
+    token: [u8; 16],
+}
+
+#[async_trait]
+impl Unit for UnsealUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        if sealing::is_marked(tx.connection, self.id, self.token).await? {
+            sealing::unmark(tx.connection, self.id, self.token).await?;
+            tx.set_sealing(self.id, None);
+        }
+        Ok(Ok(()))
+    }
+}
+
+struct FinalizeUnit {
+    id: PackageId,
+    token: [u8; 16],
+    manifest: Bytes,
+    finalized_at: Timestamp,
+    request_body: Bytes,
+    actor: String,
+}
+
+#[async_trait]
+impl Unit for FinalizeUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        let is_marked = sealing::is_marked(tx.connection, self.id, self.token).await?;
+        // The mark fell because its time was over: files may have come since the manifest was built.
+        let is_still_sealed = tx
+            .package(self.id)
+            .await?
+            .is_some_and(|package| package.is_sealing);
+        if !is_marked || !is_still_sealed {
+            return Ok(Err(Rejection::Sealing));
+        }
+        let event = PackageFinalized {
+            package_id: self.id,
+            manifest: self.manifest.clone(),
+        };
+        // The manifest names its instant; the event says the same.
+        tx.append_at(
+            &self.actor,
+            Event::PackageFinalized(event),
+            self.finalized_at,
+        );
+        sealing::unmark(tx.connection, self.id, self.token).await?;
+        let (body, now) = (&self.request_body, tx.now());
+        packages::keep_finalize_request(tx.connection, self.id, body, now).await?;
+        Ok(Ok(()))
     }
 }

@@ -1,11 +1,126 @@
 //! `Registry`: the log, the blobs and the clock held together.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::blob::blobs::Blobs;
+use crate::blob::settings::BlobSettings;
+use crate::db::commit::{Clock, CommitLimits, Committer, Unit};
+use crate::db::log::read_head;
+use crate::db::pool::Db;
+use crate::domain::ids::Timestamp;
+use crate::domain::package::Rejection;
+use crate::registry::cache::{ContentCache, RecordCache};
+use crate::registry::chaser::Chasers;
+use crate::registry::error::Result;
+use crate::registry::finalize::FinalizeLocks;
+use crate::registry::reclaim::Candidates;
+use crate::registry::settings::RegistrySettings;
 
 /// The library's entry: cheap to clone, shared by every request.
 #[derive(Clone)]
 pub struct Registry {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {}
+pub(super) struct Inner {
+    pub(super) settings: RegistrySettings,
+    pub(super) db: Db,
+    pub(super) committer: Committer,
+    pub(super) blobs: Blobs,
+    pub(super) clock: Clock,
+    pub(super) records: Arc<RecordCache>,
+    pub(super) content: ContentCache,
+    pub(super) chasers: Chasers,
+    pub(super) finalizing: FinalizeLocks,
+    pub(super) candidates: Mutex<Candidates>,
+    /// The epoch of the log; it changes only between two runs.
+    pub(super) epoch: u64,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Registry {
+    /// Opens the database and the stores of a data directory, making what is missing. The caller
+    /// holds the directory's lock.
+    pub async fn open(settings: RegistrySettings, blobs: &BlobSettings) -> Result<Self> {
+        Self::open_with_clock(settings, blobs, Arc::new(system_time)).await
+    }
+
+    /// As [`Self::open`], with a clock of the caller's.
+    pub async fn open_with_clock(
+        settings: RegistrySettings,
+        blobs: &BlobSettings,
+        clock: Clock,
+    ) -> Result<Self> {
+        let db = Db::open(&settings.data_dir, settings.read_connections).await?;
+        let blobs = Blobs::open(&settings.data_dir, blobs).await?;
+        let records = Arc::new(RecordCache::new(settings.record_cache_entries as usize));
+        let limits = CommitLimits {
+            queue: settings.commit_queue,
+            batch: settings.commit_batch,
+        };
+        let (committer, writer) =
+            Committer::start(db.clone(), clock.clone(), records.clone(), limits).await?;
+        let epoch = read_head(&mut db.connect().await?).await?.epoch;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                db,
+                committer,
+                blobs,
+                clock,
+                records,
+                content: ContentCache::default(),
+                chasers: Chasers::default(),
+                finalizing: FinalizeLocks::default(),
+                candidates: Mutex::default(),
+                epoch,
+                writer: Mutex::new(Some(writer)),
+            }),
+        })
+    }
+
+    /// Writes what is queued and closes the database. Later calls answer `Unavailable`.
+    pub async fn close(&self) {
+        self.inner.committer.stop();
+        if let Some(writer) = self.inner.writer.lock().await.take()
+            && let Err(error) = writer.await
+        {
+            tracing::error!(%error, "the writer ended badly");
+        }
+        self.inner.db.close().await;
+    }
+
+    /// The present by the registry's clock.
+    pub fn now(&self) -> Timestamp {
+        (self.inner.clock)()
+    }
+
+    /// Runs a unit of work through the committer.
+    pub(super) async fn commit<U>(&self, unit: U) -> Result<U::Output>
+    where
+        U: Unit<Refusal = Rejection>,
+    {
+        Ok(self.inner.committer.submit(unit).await??)
+    }
+
+    /// A time-ordered identifier: later files have greater ids.
+    pub(super) fn new_id(&self) -> Uuid {
+        let micros = self.now().0.max(0) as u64;
+        let nanos = (micros % 1_000_000) as u32 * 1000;
+        Uuid::new_v7(uuid::Timestamp::from_unix(
+            uuid::NoContext,
+            micros / 1_000_000,
+            nanos,
+        ))
+    }
+}
+
+fn system_time() -> Timestamp {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp(elapsed.map_or(0, |elapsed| elapsed.as_micros() as i64))
+}

@@ -1,5 +1,8 @@
 //! The library: one method for each operation on packages. Knows neither HTTP nor S3.
 
+pub mod audit;
+pub mod cache;
+pub mod chaser;
 pub mod error;
 pub mod event_forms;
 pub mod feed;
@@ -8,7 +11,11 @@ pub mod finalize;
 pub mod forms;
 pub mod handle;
 pub mod health;
+pub mod listing;
+pub mod open;
 pub mod packages;
+pub mod range_source;
+pub mod reclaim;
 pub mod settings;
 pub mod source;
 pub mod uploads;

@@ -3,11 +3,34 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::ids::PackageId;
+use async_trait::async_trait;
+
+use crate::db::commit::Unit;
+use crate::db::packages::{self, PackageQuery};
+use crate::db::tx::{UnitResult, WriteTx};
+use crate::db::uploads;
+use crate::domain::cbor::json;
+use crate::domain::event::{Event, PackageCreated, PackageDeleted, RetentionDefaultApplied};
+use crate::domain::glob::matches;
+use crate::domain::ids::{PackageId, Timestamp};
 use crate::domain::name::PackageName;
-use crate::domain::package::{PackageRecord, WriteMode};
-use crate::registry::error::Result;
+use crate::domain::package::{PackageRecord, Rejection, WriteMode};
+use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
+use crate::registry::settings::{PackageRule, RetentionClassSettings};
+
+/// The retention class of a package that asks for none. It never expires, unless the settings say
+/// otherwise.
+pub const DEFAULT_RETENTION_CLASS: &str = "default";
+
+/// The most bytes of a package's metadata, as JSON.
+pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+
+/// The most bytes of a name, producer or subject.
+const MAX_WORD_BYTES: usize = 1024;
+
+/// How many open uploads are named when they refuse something.
+pub(super) const NAMED_UPLOADS: usize = 10;
 
 /// Creates a package and its bucket.
 #[derive(Debug, Clone)]
@@ -55,21 +78,59 @@ impl Registry {
     /// Creates a package: `v1.package.created` and `v1.retention.default_applied` in one
     /// transaction. Rejects with `NameTaken` when the bucket exists.
     pub async fn create_package(&self, command: CreatePackage) -> Result<Arc<PackageRecord>> {
-        let _ = command;
-        todo!()
+        let actor = command.actor.clone();
+        let (created, duration_seconds) = self.describe_package(command)?;
+        let id = created.package_id;
+        self.commit(CreateUnit {
+            created,
+            duration_seconds,
+            actor,
+        })
+        .await?;
+        let record = self.find_package(id).await?;
+        record.ok_or_else(|| Error::Internal(format!("package {id} was created but is not there")))
     }
 
-    /// The package of a bucket that has not ended. Served from memory when possible, and never
-    /// older than the last acknowledged write.
+    /// The package of a bucket that has not ended. Served from memory when possible: its name,
+    /// owner, mode and status are never older than the last acknowledged write, but its counts and
+    /// last sequence may be; [`Self::find_package`] has those.
     pub async fn find_bucket(&self, bucket: &PackageName) -> Result<Option<Arc<PackageRecord>>> {
-        let _ = bucket;
-        todo!()
+        let ticket = match self.inner.records.find_bucket(bucket) {
+            Ok(record) => return Ok(Some(record)),
+            Err(ticket) => ticket,
+        };
+        let record = packages::find_by_bucket(&self.inner.db.readers, bucket)
+            .await?
+            .map(Arc::new);
+        if let Some(record) = &record {
+            self.inner.records.put_bucket(ticket, record);
+        }
+        Ok(record)
     }
 
-    /// A package by id, ended ones too.
+    /// A package by id, ended ones too, as it stands now.
     pub async fn find_package(&self, id: PackageId) -> Result<Option<Arc<PackageRecord>>> {
-        let _ = id;
-        todo!()
+        Ok(packages::find(&self.inner.db.readers, id)
+            .await?
+            .map(Arc::new))
+    }
+
+    /// As [`Self::find_bucket`], by id.
+    pub(super) async fn find_stable_package(
+        &self,
+        id: PackageId,
+    ) -> Result<Option<Arc<PackageRecord>>> {
+        let ticket = match self.inner.records.find_package(id) {
+            Ok(record) => return Ok(Some(record)),
+            Err(ticket) => ticket,
+        };
+        let record = self.find_package(id).await?;
+        if let Some(record) = &record
+            && record.status != crate::domain::package::PackageStatus::Deleted
+        {
+            self.inner.records.put_bucket(ticket, record);
+        }
+        Ok(record)
     }
 
     /// Packages that have not ended unless the filter asks for them, in the order of bucket names,
@@ -80,14 +141,220 @@ impl Registry {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Arc<PackageRecord>>, bool)> {
-        let _ = (filter, after, limit);
-        todo!()
+        let query = PackageQuery {
+            producer: filter.producer.clone(),
+            subject: filter.subject.clone(),
+            retention_class: filter.retention_class.clone(),
+            status: filter.status.clone(),
+            owner: filter.owner.clone(),
+        };
+        let mut found = Vec::new();
+        let mut after = after.map(str::to_owned);
+        loop {
+            let page =
+                packages::list(&self.inner.db.readers, &query, after.as_deref(), limit + 1).await?;
+            let is_last = page.len() <= limit;
+            after = page.last().map(|package| package.bucket.to_string());
+            let matching = page
+                .into_iter()
+                .filter(|package| has_metadata(package, filter));
+            found.extend(matching.map(Arc::new));
+            if found.len() > limit || is_last {
+                let more = found.len() > limit;
+                found.truncate(limit);
+                return Ok((found, more));
+            }
+        }
     }
 
     /// Ends an open, empty package: `v1.package.deleted`. The name may be used again.
     /// Rejects with `NotEmpty`, `OpenUploads`, or `Retained` for a finalized one.
     pub async fn delete_package(&self, id: PackageId, actor: &str) -> Result<()> {
-        let _ = (id, actor);
-        todo!()
+        let actor = actor.to_owned();
+        self.retry_while_sealing(|| DeleteUnit {
+            id,
+            actor: actor.clone(),
+        })
+        .await
+    }
+
+    /// Fills in what a request leaves open: from the rules that match the bucket, then the defaults.
+    fn describe_package(&self, command: CreatePackage) -> Result<(PackageCreated, Option<u64>)> {
+        let settings = &self.inner.settings;
+        let bucket = command.bucket;
+        let rules: Vec<&PackageRule> = settings
+            .package_rules
+            .iter()
+            .filter(|rule| {
+                rule.buckets
+                    .iter()
+                    .any(|pattern| matches(pattern, bucket.as_str()))
+            })
+            .collect();
+        let or_rule = |given: Option<String>, of: fn(&PackageRule) -> &Option<String>| {
+            given.or_else(|| rules.iter().find_map(|rule| of(rule).clone()))
+        };
+        if let Some(slug) = command.metadata_schema {
+            return Err(Error::InvalidArgument(format!(
+                "there is no metadata schema '{slug}'"
+            )));
+        }
+        let class_id = or_rule(command.retention_class, |rule| &rule.retention_class)
+            .unwrap_or_else(|| DEFAULT_RETENTION_CLASS.to_owned());
+        let duration_seconds = duration_of(&settings.retention_classes, &class_id)?;
+        let mode = command.write_mode.map(|mode| mode.as_str().to_owned());
+        let mode = or_rule(mode, |rule| &rule.write_mode).unwrap_or(settings.write_mode.clone());
+        let write_mode = WriteMode::parse(&mode)
+            .ok_or_else(|| Error::InvalidArgument(format!("'{mode}' is no write mode")))?;
+        let created = PackageCreated {
+            package_id: PackageId(uuid::Uuid::new_v4()),
+            name: word("name", command.name.unwrap_or_else(|| bucket.to_string()))?,
+            producer: word(
+                "producer",
+                or_rule(command.producer, |rule| &rule.producer).unwrap_or(command.actor),
+            )?,
+            subject: word(
+                "subject",
+                or_rule(command.subject, |rule| &rule.subject)
+                    .unwrap_or_else(|| bucket.to_string()),
+            )?,
+            retention_class: class_id,
+            metadata: metadata(command.metadata, &rules)?,
+            metadata_schema_id: None,
+            write_mode,
+            tags: command.tags,
+            bucket,
+        };
+        Ok((created, duration_seconds))
+    }
+}
+
+fn duration_of(classes: &[RetentionClassSettings], id: &str) -> Result<Option<u64>> {
+    match classes.iter().find(|class| class.id == id) {
+        Some(class) => Ok(class.duration_seconds),
+        None if id == DEFAULT_RETENTION_CLASS => Ok(None),
+        None => Err(Error::InvalidArgument(format!(
+            "there is no retention class '{id}'"
+        ))),
+    }
+}
+
+fn word(what: &str, text: String) -> Result<String> {
+    if text.is_empty() || text.len() > MAX_WORD_BYTES || text.chars().any(char::is_control) {
+        return Err(Error::InvalidArgument(format!(
+            "the {what} of a package is 1 to {MAX_WORD_BYTES} bytes without control characters"
+        )));
+    }
+    Ok(text)
+}
+
+/// The metadata of the rules, overlaid by what the request gives.
+fn metadata(given: Option<serde_json::Value>, rules: &[&PackageRule]) -> Result<serde_json::Value> {
+    let mut all = serde_json::Map::new();
+    for rule in rules.iter().rev() {
+        all.extend(
+            rule.metadata
+                .iter()
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+    }
+    match given {
+        None => {}
+        Some(serde_json::Value::Object(given)) => all.extend(given),
+        Some(_) => {
+            return Err(Error::InvalidArgument(
+                "the metadata of a package is a JSON object".into(),
+            ));
+        }
+    }
+    let all = serde_json::Value::Object(all);
+    json::check(&all).map_err(|error| Error::InvalidArgument(format!("metadata: {error}")))?;
+    if all.to_string().len() > MAX_METADATA_BYTES {
+        return Err(Error::InvalidArgument(format!(
+            "the metadata of a package has at most {MAX_METADATA_BYTES} bytes"
+        )));
+    }
+    Ok(all)
+}
+
+fn has_metadata(package: &PackageRecord, filter: &PackageFilter) -> bool {
+    filter
+        .metadata
+        .iter()
+        .all(|(key, wanted)| match package.metadata.get(key) {
+            Some(serde_json::Value::String(text)) => text == wanted,
+            Some(value) => value.to_string() == *wanted,
+            None => false,
+        })
+}
+
+struct CreateUnit {
+    created: PackageCreated,
+    duration_seconds: Option<u64>,
+    actor: String,
+}
+
+#[async_trait]
+impl Unit for CreateUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        let created = &self.created;
+        if let Some(holder) = tx.package_of_bucket(&created.bucket).await? {
+            return Ok(Err(Rejection::NameTaken {
+                owner: holder.owner,
+            }));
+        }
+        let recorded = tx.append(&self.actor, Event::PackageCreated(created.clone()));
+        let micros = self
+            .duration_seconds
+            .map(|seconds| seconds.saturating_mul(1_000_000));
+        let expires_at =
+            micros.map(|micros| Timestamp(recorded.created_at.0.saturating_add_unsigned(micros)));
+        let retention = RetentionDefaultApplied {
+            package_id: created.package_id,
+            retention_class: created.retention_class.clone(),
+            default_duration_seconds: self.duration_seconds,
+            expires_at,
+            is_eligible_for_deletion: false,
+        };
+        tx.append(&self.actor, Event::RetentionDefaultApplied(retention));
+        Ok(Ok(()))
+    }
+}
+
+struct DeleteUnit {
+    id: PackageId,
+    actor: String,
+}
+
+#[async_trait]
+impl Unit for DeleteUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        let Some(package) = tx.package(self.id).await? else {
+            return Ok(Err(Rejection::NoSuchPackage));
+        };
+        if let Err(rejection) = package.delete() {
+            return Ok(Err(rejection));
+        }
+        let open = uploads::open_of_package(&mut *tx.connection, self.id, NAMED_UPLOADS).await?;
+        if !open.is_empty() {
+            return Ok(Err(Rejection::OpenUploads(open)));
+        }
+        let event = PackageDeleted {
+            package_id: self.id,
+            reason: "bucket deleted".to_owned(),
+            strategy: "manual".to_owned(),
+            manifest_address: None,
+            file_count: 0,
+            total_bytes: 0,
+            expires_at: None,
+        };
+        tx.append(&self.actor, Event::PackageDeleted(event));
+        Ok(Ok(()))
     }
 }

@@ -15,7 +15,7 @@ use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::registry::error::Error;
-use crate::registry::files::ListPosition;
+use crate::registry::listing::ListPosition;
 use crate::registry::packages::{CreatePackage, PackageFilter};
 use crate::registry::uploads::{ListUploads, UploadEntry};
 use crate::s3::ops::page::{decode_token, encode_token, given, header_not_implemented, page_size};

@@ -385,6 +385,7 @@ mod tests {
             size_bytes,
             address: ContentAddress([0; 32]),
             backend_id: "local".to_owned(),
+            object_key: String::new(),
             checksum: None,
         }
     }

@@ -8,7 +8,7 @@ use crate::exchange::context::Context;
 use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
-use crate::registry::files::{FilePage, FileSummary, ListEntry, ListFiles, ListPosition};
+use crate::registry::listing::{FilePage, FileSummary, ListEntry, ListFiles, ListPosition};
 use crate::s3::ops::page::{decode_token, encode_token, encodes_keys, given, page_size};
 use crate::s3::ops::special::list_special;
 use crate::wire::uri::{Query, Slash, percent_encode_into};

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::exchange::fault::{Code, Fault};
-use crate::registry::files::ListPosition;
+use crate::registry::listing::ListPosition;
 use crate::wire::uri::Query;
 
 /// The first byte of a token; another form of token gets another one.

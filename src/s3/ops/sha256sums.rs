@@ -14,8 +14,8 @@ use crate::domain::ids::{PackageId, Timestamp};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::PackageRecord;
 use crate::registry::error::{Error, Result};
-use crate::registry::files::FileStream;
 use crate::registry::handle::Registry;
+use crate::registry::open::FileStream;
 
 /// How many files are read at once.
 const PAGE: usize = 1000;
