@@ -34,6 +34,7 @@ class S3cmd(Client):
                 "[default]", f"access_key = {self.world.access_key}",
                 f"secret_key = {self.world.secret_key}", f"host_base = {self.world.host}",
                 f"host_bucket = {self.world.host}", f"use_https = {self.world.is_https}",
+                f"signurl_use_https = {self.world.is_https}",
                 f"ca_certs_file = {self.world.ca or ''}",
             ]
             config.write_text("\n".join(lines) + "\n")
