@@ -178,6 +178,7 @@ fn file_ingested_in_parts() -> FileIngested {
         size_bytes: bytes.len() as u64,
         address: address(bytes),
         backend_id: backend.to_owned(),
+        object_key: address(bytes).to_hex(),
         checksum: checksum.map(str::to_owned),
     };
     event.attributes.parts = vec![
@@ -302,6 +303,7 @@ fn manifest() -> Vec<u8> {
         subject: "release-1.2.0".to_owned(),
         retention_class: "releases".to_owned(),
         metadata: json!({"branch": "main", "build": {"number": 42, "ratio": 0.1}}),
+        metadata_schema_id: None,
         tags: BTreeMap::new(),
         write_mode: WriteMode::VersionedByRequest,
         owner: "ci".to_owned(),

@@ -395,6 +395,7 @@ mod tests {
             subject: "release-1".to_owned(),
             retention_class: "default".to_owned(),
             metadata: json!({}),
+            metadata_schema_id: None,
             tags: BTreeMap::new(),
             write_mode: WriteMode::WriteOnce,
             owner: "ci".to_owned(),

@@ -21,7 +21,7 @@ use crate::domain::event::{Event, PackageFinalized};
 use crate::domain::file::{FileRecord, INLINE_BACKEND};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::jcs::project;
-use crate::domain::manifest::{ManifestBuilder, ManifestHead, check_provenance};
+use crate::domain::manifest::{ManifestBuilder, ManifestHead};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::{PackageStatus, Rejection};
 use crate::registry::error::{Error, Result};
@@ -36,7 +36,8 @@ pub struct FinalizePackage {
     pub abort_uploads: bool,
     /// Refuse unless the content digest is this one.
     pub expect_content_digest: Option<ContentAddress>,
-    /// `source_commits`, `tool_versions` and `environment`: a JSON object of JSON objects.
+    /// `source_commits`, `tool_versions` and `environment`: a JSON object of JSON objects that JSON
+    /// readers can carry, as `forms.rs` checks.
     pub provenance: Option<serde_json::Value>,
     /// The request's body, given back by a later read of the action key.
     pub request_body: Bytes,
@@ -102,10 +103,6 @@ impl Registry {
         id: PackageId,
         command: FinalizePackage,
     ) -> Result<Finalized> {
-        if let Some(provenance) = &command.provenance {
-            check_provenance(provenance)
-                .map_err(|error| Error::InvalidArgument(format!("provenance: {error}")))?;
-        }
         let registry = self.clone();
         let work = tokio::spawn(async move {
             let lock = registry.inner.finalizing.of(id);

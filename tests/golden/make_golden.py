@@ -271,6 +271,7 @@ def make_events():
                             "size_bytes": 6000,
                             "content_address": address(b"a" * 6000),
                             "backend_id": "local",
+                            "object_key": blake3.blake3(b"a" * 6000).hexdigest(),
                             "checksum": "YQ==",
                         },
                         {
@@ -278,6 +279,7 @@ def make_events():
                             "size_bytes": 10,
                             "content_address": address(b"b" * 10),
                             "backend_id": "inline",
+                            "object_key": blake3.blake3(b"b" * 10).hexdigest(),
                         },
                     ],
                 },
