@@ -137,6 +137,7 @@ fn package() -> PackageRecord {
         subject: "measurements".to_owned(),
         retention_class: "default".to_owned(),
         metadata: serde_json::json!({}),
+        metadata_schema_id: None,
         tags: BTreeMap::new(),
         write_mode: WriteMode::VersionedByRequest,
         owner: "ci".to_owned(),

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use crate::domain::cbor::decode::{Item, MAX_DEPTH, NotCanonical, Reader, Value};
 use crate::domain::cbor::encode::{MapWriter, append_map};
 use crate::domain::cbor::fields::{Fields, InvalidField};
+use crate::domain::cbor::json::{self, NotCarriable};
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
 use crate::domain::ids::{Sequence, Timestamp};
@@ -40,11 +41,33 @@ pub struct ManifestHead<'a> {
     pub finalized_at: Timestamp,
     /// Who finalizes.
     pub finalized_by: &'a str,
-    /// `source_commits`, `tool_versions`, `environment`: a JSON object of JSON objects. What is
-    /// missing is empty in the manifest.
+    /// `source_commits`, `tool_versions`, `environment`: a JSON object of JSON objects, which
+    /// [`check_provenance`] has accepted.
     pub provenance: Option<&'a Json>,
     /// The position of the package's last retention event.
     pub last_retention_sequence: Option<Sequence>,
+}
+
+/// Refuses provenance that is not an object of the objects `source_commits`, `tool_versions` and
+/// `environment`, each of them optional, or that JSON readers could not carry.
+pub fn check_provenance(provenance: &Json) -> Result<(), NotCarriable> {
+    let refuse = |pointer: String, reason| Err(NotCarriable { pointer, reason });
+    let Json::Object(parts) = provenance else {
+        return refuse(String::new(), "provenance is a JSON object");
+    };
+    for (key, value) in parts {
+        if !PROVENANCE_KEYS.contains(&key.as_str()) {
+            let reason = "provenance has source_commits, tool_versions and environment only";
+            return refuse(format!("/{key}"), reason);
+        }
+        if !value.is_object() {
+            return refuse(
+                format!("/{key}"),
+                "this part of provenance is a JSON object",
+            );
+        }
+    }
+    json::check(provenance)
 }
 
 /// Gathers files in key order and encodes the manifest. Memory: the encoded entries only.
@@ -380,7 +403,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::cbor::json::to_json;
     use crate::domain::file::{Location, ObjectAttributes};
     use crate::domain::ids::{FileId, LocationId, PackageId};
     use crate::domain::name::PackageName;
@@ -523,10 +545,28 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_has_every_part_of_provenance() {
+    fn provenance_is_an_object_of_the_known_objects() {
+        let cases = [
+            (json!({}), None),
+            (
+                json!({"source_commits": {"a": "b"}, "environment": {}}),
+                None,
+            ),
+            (json!([]), Some("")),
+            (json!({"other": {}}), Some("/other")),
+            (json!({"environment": "x"}), Some("/environment")),
+            (
+                json!({"environment": {"n": u64::MAX}}),
+                Some("/environment/n"),
+            ),
+        ];
+        for (provenance, pointer) in cases {
+            let refused = check_provenance(&provenance).err().map(|e| e.pointer);
+            assert_eq!(refused.as_deref(), pointer, "{provenance}");
+        }
         let given = json!({"source_commits": {"repo": "abc"}});
         let (_, bytes) = build(&[], Some(&given));
-        let json = to_json(&bytes, bytes.len()).unwrap();
+        let json = json::to_json(&bytes, bytes.len()).unwrap();
         assert_eq!(json["provenance"]["source_commits"], json!({"repo": "abc"}));
         assert_eq!(json["provenance"]["tool_versions"], json!({}));
     }
