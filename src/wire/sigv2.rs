@@ -119,7 +119,10 @@ impl<'a> QueryClaim<'a> {
         let mut amz = amz_headers(head.headers);
         for (name, value) in head.query.iter() {
             let name = name.to_ascii_lowercase();
-            if name.starts_with("x-amz-") {
+            // Sent in both places it counts once, if it is the same: a header that differs from
+            // what was signed must not pass.
+            let is_repeated = amz.get(&name).is_some_and(|header| header == value.trim());
+            if name.starts_with("x-amz-") && !is_repeated {
                 add(&mut amz, name, value);
             }
         }
@@ -239,4 +242,194 @@ fn joined(headers: &HeaderMap, name: &str) -> String {
 
 fn text(value: &http::HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue, Method};
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+    fn string(
+        method: &Method,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+        bucket: Option<&str>,
+    ) -> String {
+        let mut map = HeaderMap::new();
+        for &(name, value) in headers {
+            map.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let (raw_path, raw_query) = path.split_once('?').unwrap_or((path, ""));
+        let query = Query::parse(raw_query).unwrap();
+        let head = RequestHead {
+            method,
+            raw_path,
+            query: &query,
+            headers: &map,
+            authority: "h",
+            virtual_bucket: bucket,
+        };
+        match QueryClaim::parse(&query) {
+            Ok(claim) => claim.string_to_sign(&head),
+            Err(_) => header_string_to_sign(&head),
+        }
+    }
+
+    /// The examples of AWS's documentation.
+    #[test]
+    fn the_documented_requests_verify() {
+        let put = [
+            ("content-type", "image/jpeg"),
+            ("content-length", "94328"),
+            ("date", "Tue, 27 Mar 2007 21:15:45 +0000"),
+        ];
+        let upload = [
+            ("x-amz-acl", "public-read"),
+            ("content-type", "application/x-download"),
+            ("content-md5", "4gJE4saaMU4BqNR0kLY+lw=="),
+            ("x-amz-meta-reviewedby", "joe@johnsmith.net"),
+            ("x-amz-meta-reviewedby", "jane@johnsmith.net"),
+            ("x-amz-meta-filechecksum", "0x02661779"),
+            ("x-amz-meta-checksumalgorithm", "crc32"),
+            ("date", "Tue, 27 Mar 2007 21:06:08 +0000"),
+        ];
+        let (get, johnsmith) = (Method::GET, Some("johnsmith"));
+        let cases = [
+            (
+                string(
+                    &get,
+                    "/photos/puppy.jpg",
+                    &[("date", "Tue, 27 Mar 2007 19:36:42 +0000")],
+                    johnsmith,
+                ),
+                "bWq2s1WEIj+Ydj0vQ697zp+IXMU=",
+            ),
+            (
+                string(&Method::PUT, "/photos/puppy.jpg", &put, johnsmith),
+                "MyyxeRY7whkBe+bq8fHCL/2kKUg=",
+            ),
+            (
+                string(
+                    &get,
+                    "/?prefix=photos&max-keys=50&marker=puppy",
+                    &[("date", "Tue, 27 Mar 2007 19:42:41 +0000")],
+                    johnsmith,
+                ),
+                "htDYFYduRNen8P9ZfE/s9SuKy0U=",
+            ),
+            (
+                string(
+                    &get,
+                    "/?acl",
+                    &[("date", "Tue, 27 Mar 2007 19:44:46 +0000")],
+                    johnsmith,
+                ),
+                "c2WLPFtWHVgbEmeEG93a4cG37dM=",
+            ),
+            (
+                string(
+                    &Method::PUT,
+                    "/db-backup.dat.gz",
+                    &upload,
+                    Some("static.johnsmith.net"),
+                ),
+                "ilyl83RwaSoYIEdixDQcA4OnAnc=",
+            ),
+            (
+                string(
+                    &get,
+                    "/photos/puppy.jpg?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=x&Expires=1175139620",
+                    &[],
+                    johnsmith,
+                ),
+                "NpgCjnDzrM+WFzoENXmpNDUsSn8=",
+            ),
+        ];
+        for (string, signature) in cases {
+            let claim = Claim {
+                access_key: "AKIAIOSFODNN7EXAMPLE",
+                signature,
+            };
+            assert!(claim.verify(SECRET, &string), "{string}");
+            assert!(!claim.verify("other", &string));
+            assert!(!claim.verify(SECRET, &format!("{string} ")));
+        }
+    }
+
+    #[test]
+    fn what_is_added_to_a_presigned_url_is_signed() {
+        let base = "/pkg/key?AWSAccessKeyId=A&Signature=x&Expires=1";
+        let put = |path: &str, headers| string(&Method::PUT, path, headers, None);
+        let plain = put(base, &[]);
+        for added in [
+            "retention",
+            "tagging=",
+            "acl",
+            "uploadId=1",
+            "unheard-of",
+            "x-amz-acl=private",
+        ] {
+            assert_ne!(put(&format!("{base}&{added}"), &[]), plain, "{added}");
+        }
+        assert_ne!(put(base, &[("x-amz-copy-source", "pkg/secret")]), plain);
+        for harmless in ["x-id=PutObject", "prefix=a", "list-type=2"] {
+            assert_eq!(put(&format!("{base}&{harmless}"), &[]), plain, "{harmless}");
+        }
+        // A header that repeats its parameter is fine; one that contradicts it is not.
+        let acl = put(&format!("{base}&x-amz-acl=private"), &[]);
+        let repeated = put(
+            &format!("{base}&x-amz-acl=private"),
+            &[("x-amz-acl", "private")],
+        );
+        assert_eq!(repeated, acl);
+        let other = put(
+            &format!("{base}&x-amz-acl=private"),
+            &[("x-amz-acl", "public-read")],
+        );
+        assert_ne!(other, acl);
+    }
+
+    #[test]
+    fn a_malformed_claim_is_refused() {
+        for header in ["", "AK", ":sig", "AK:"] {
+            assert_eq!(
+                Claim::parse_header(header),
+                Err(ClaimError::Header),
+                "{header}"
+            );
+        }
+        let cases = [
+            ("AWSAccessKeyId=A&Signature=s", ClaimError::Missing),
+            ("AWSAccessKeyId=A&Expires=1", ClaimError::Missing),
+            ("Signature=s&Expires=1", ClaimError::Missing),
+            (
+                "AWSAccessKeyId=A&Signature=s&Expires=1&Expires=2",
+                ClaimError::Duplicate,
+            ),
+            (
+                "AWSAccessKeyId=A&Signature=s&Signature=t&Expires=1",
+                ClaimError::Duplicate,
+            ),
+            ("AWSAccessKeyId=A&Signature=s&Expires=", ClaimError::Expires),
+            (
+                "AWSAccessKeyId=A&Signature=s&Expires=-1",
+                ClaimError::Expires,
+            ),
+            (
+                "AWSAccessKeyId=A&Signature=s&Expires=99999999999",
+                ClaimError::Expires,
+            ),
+        ];
+        for (query, expected) in cases {
+            let query = Query::parse(query).unwrap();
+            assert!(QueryClaim::is_in(&query));
+            assert_eq!(QueryClaim::parse(&query), Err(expected), "{query:?}");
+        }
+        assert!(!QueryClaim::is_in(&Query::parse("Expires=1").unwrap()));
+    }
 }
