@@ -159,7 +159,7 @@ impl Authenticator {
             ) => {
                 self.check_v2(&[SigV2::All])?;
                 check_skew(signed_at, now)?;
-                let identity = self.verify_v2(claim, sigv2::header_string_to_sign(head))?;
+                let identity = self.verify_v2(claim, head, sigv2::header_string_to_sign)?;
                 Ok(signed(identity, payload))
             }
             (
@@ -168,7 +168,7 @@ impl Authenticator {
             ) => {
                 self.check_v2(&[SigV2::Query, SigV2::All])?;
                 check_expiry(&url, now)?;
-                let identity = self.verify_v2(url.claim, url.string_to_sign(head))?;
+                let identity = self.verify_v2(url.claim, head, |head| url.string_to_sign(head))?;
                 Ok(signed(identity, payload))
             }
         }
@@ -214,18 +214,28 @@ impl Authenticator {
     fn verify_v2(
         &self,
         claim: sigv2::Claim<'_>,
-        string_to_sign: String,
+        head: &RequestHead<'_>,
+        string_to_sign: impl Fn(&RequestHead<'_>) -> String,
     ) -> Result<Identity, AuthError> {
         let known = self.keys.find(claim.access_key);
         let holder = known.unwrap_or_else(|| self.keys.nobody());
-        let is_right = claim.verify(holder.secret().reveal(), &string_to_sign);
+        let secret = holder.secret().reveal();
+        let as_sent = string_to_sign(head);
+        // botocore sends `/bucket` and signs `/bucket/`; both name the bucket.
+        let with_slash = format!("{}/", head.raw_path);
+        let with_slash = string_to_sign(&RequestHead {
+            raw_path: &with_slash,
+            ..*head
+        });
+        let is_right = claim.verify(secret, &as_sent)
+            | (sigv2::is_bare_bucket(head) & claim.verify(secret, &with_slash));
         let unknown = || AuthError::InvalidAccessKeyId(claim.access_key.to_owned());
         let holder = known.ok_or_else(unknown)?;
         if is_right {
             Ok(holder.identity())
         } else {
             Err(AuthError::SignatureDoesNotMatch {
-                string_to_sign,
+                string_to_sign: as_sent,
                 canonical_request: None,
             })
         }

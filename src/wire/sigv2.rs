@@ -149,6 +149,12 @@ pub fn header_string_to_sign(head: &RequestHead<'_>) -> String {
     string_to_sign(head, &of("content-md5"), &of("content-type"), &date, &amz)
 }
 
+/// Whether the path is that of a bucket in path style without a slash after it.
+pub fn is_bare_bucket(head: &RequestHead<'_>) -> bool {
+    let name = head.raw_path.strip_prefix('/').unwrap_or_default();
+    head.virtual_bucket.is_none() && !name.is_empty() && !name.contains('/')
+}
+
 fn string_to_sign(
     head: &RequestHead<'_>,
     md5: &str,
