@@ -1,3 +1,11 @@
 //! Process entry: hand over to the application.
 
-fn main() {}
+use std::process::ExitCode;
+
+/// Many small, short-lived allocations on every request: the system's allocator costs more.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    holdfast::app::run::main()
+}

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::blob::settings::BlobSettings;
-
 /// Settings of the registry (`[registry]` in the file, and the tables of classes and rules).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,9 +25,6 @@ pub struct RegistrySettings {
     pub record_cache_entries: u64,
     /// How long a finalize may hold a package sealed before another may take over, in seconds.
     pub sealing_timeout_seconds: u64,
-    /// How bytes are kept.
-    #[serde(skip)]
-    pub blob: BlobSettings,
     /// What is cleaned up, and when.
     #[serde(skip)]
     pub janitor: JanitorSettings,
@@ -95,7 +90,6 @@ impl Default for RegistrySettings {
             commit_batch: 256,
             record_cache_entries: 100_000,
             sealing_timeout_seconds: 600,
-            blob: BlobSettings::default(),
             janitor: JanitorSettings::default(),
             retention_classes: Vec::new(),
             package_rules: Vec::new(),

@@ -1,0 +1,198 @@
+//! The flags of the client commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Where the server is and who asks.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectionArguments {
+    /// The server's address [default: $AWS_ENDPOINT_URL, the profile's, or http://127.0.0.1:9000].
+    #[arg(
+        long,
+        visible_alias = "endpoint-url",
+        value_name = "URL",
+        global = true
+    )]
+    pub endpoint: Option<String>,
+    /// A profile of ~/.aws/credentials and ~/.aws/config [default: $AWS_PROFILE].
+    #[arg(long, value_name = "NAME", global = true)]
+    pub profile: Option<String>,
+    /// The region to sign for [default: $AWS_REGION, the profile's, or us-east-1].
+    #[arg(long, value_name = "REGION", global = true)]
+    pub region: Option<String>,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `holdfast package …`
+#[derive(Debug, Args)]
+pub struct PackageArguments {
+    /// Where the server is and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PackageCommand,
+}
+
+/// What to do with packages. A package is named by its bucket or by its id.
+#[derive(Debug, Subcommand)]
+pub enum PackageCommand {
+    /// Create a package and its bucket.
+    Create(CreateArguments),
+    /// List packages.
+    List(ListArguments),
+    /// Show one package.
+    Show {
+        /// The bucket's name or the package's id.
+        package: String,
+    },
+    /// Freeze a package: it gets its manifest and changes no more.
+    Finalize(FinalizeArguments),
+    /// Write the manifest of a finalized package to standard output or a file.
+    Manifest {
+        /// The bucket's name or the package's id.
+        package: String,
+        /// The form: cbor is what the digest is of, json its projection.
+        #[arg(long, value_enum, default_value = "json")]
+        format: ManifestFormat,
+        /// Write to this file instead of standard output.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// List the files of a package.
+    Files {
+        /// The bucket's name or the package's id.
+        package: String,
+    },
+    /// End an open, empty package.
+    Rm {
+        /// The bucket's name or the package's id.
+        package: String,
+    },
+}
+
+/// `holdfast package create`
+#[derive(Debug, Default, Args)]
+pub struct CreateArguments {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The package's name [default: the bucket's].
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Who makes the content [default: you].
+    #[arg(long)]
+    pub producer: Option<String>,
+    /// What the content is about [default: the bucket's name].
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// The retention class [default: default].
+    #[arg(long, value_name = "CLASS")]
+    pub retention_class: Option<String>,
+    /// A metadata value; JSON if it is JSON, else text; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub metadata: Vec<(String, String)>,
+    /// versioned-by-request or write-once [default: the server's].
+    #[arg(long, value_name = "MODE")]
+    pub write_mode: Option<String>,
+    /// A bucket tag; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub tag: Vec<(String, String)>,
+}
+
+/// `holdfast package list`
+#[derive(Debug, Default, Args)]
+pub struct ListArguments {
+    /// Only of this producer.
+    #[arg(long)]
+    pub producer: Option<String>,
+    /// Only of this subject.
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// Only of this retention class.
+    #[arg(long, value_name = "CLASS")]
+    pub retention_class: Option<String>,
+    /// Only created, finalized or deleted ones.
+    #[arg(long)]
+    pub status: Option<String>,
+    /// Only with this metadata value; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub metadata: Vec<(String, String)>,
+}
+
+/// `holdfast package finalize`
+#[derive(Debug, Default, Args)]
+pub struct FinalizeArguments {
+    /// The bucket's name or the package's id.
+    pub package: String,
+    /// Abort open multipart uploads instead of being refused by them.
+    #[arg(long)]
+    pub abort_uploads: bool,
+    /// Refuse unless the content digest is this one (blake3:…).
+    #[arg(long, value_name = "DIGEST")]
+    pub expect_content_digest: Option<String>,
+    /// A source commit for the manifest's provenance; may be repeated.
+    #[arg(long, value_name = "NAME=COMMIT", value_parser = parse_pair)]
+    pub source_commit: Vec<(String, String)>,
+    /// A tool's version for the manifest's provenance; may be repeated.
+    #[arg(long, value_name = "NAME=VERSION", value_parser = parse_pair)]
+    pub tool_version: Vec<(String, String)>,
+    /// A fact of the environment for the manifest's provenance; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub environment: Vec<(String, String)>,
+}
+
+/// The form of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManifestFormat {
+    /// Canonical CBOR.
+    Cbor,
+    /// RFC 8785 JSON.
+    Json,
+}
+
+/// `holdfast events`
+#[derive(Debug, Args)]
+pub struct EventsArguments {
+    /// Where the server is and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// Begin after this sequence.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub since: u64,
+    /// Go on for ever, as events come.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only of this package: a bucket's name or a package's id.
+    #[arg(long, value_name = "PACKAGE")]
+    pub package: Option<String>,
+    /// Only of these types, such as v1.file.ingested.
+    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    pub types: Vec<String>,
+}
+
+/// `holdfast check`
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The downloaded package.
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Its manifest: manifest.cbor or manifest.json.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// The manifest's own digest (blake3:…), which needs the cbor form.
+    #[arg(long, value_name = "DIGEST")]
+    pub digest: Option<String>,
+    /// Answer in JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("'{text}' is not of the form KEY=VALUE"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
