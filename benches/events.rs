@@ -120,7 +120,6 @@ fn manifest() -> Vec<u8> {
     }
     builder.finish(&ManifestHead {
         package: &package(),
-        metadata_schema_id: None,
         finalized_at: Timestamp(1_700_000_001_000_000),
         finalized_by: "ci",
         provenance: None,

@@ -303,7 +303,7 @@ fn manifest() -> Vec<u8> {
         subject: "release-1.2.0".to_owned(),
         retention_class: "releases".to_owned(),
         metadata: json!({"branch": "main", "build": {"number": 42, "ratio": 0.1}}),
-        metadata_schema_id: None,
+        metadata_schema_id: Some(SCHEMA.to_owned()),
         tags: BTreeMap::new(),
         write_mode: WriteMode::VersionedByRequest,
         owner: "ci".to_owned(),
@@ -350,7 +350,6 @@ fn manifest() -> Vec<u8> {
     }
     builder.finish(&ManifestHead {
         package: &package,
-        metadata_schema_id: Some(SCHEMA),
         finalized_at: at("2026-11-23T08:16:00.5+00:00"),
         finalized_by: "ci",
         provenance: Some(&provenance),

@@ -35,8 +35,6 @@ pub fn manifest_address(manifest: &[u8]) -> ContentAddress {
 pub struct ManifestHead<'a> {
     /// The package as it stands just before it is finalized.
     pub package: &'a PackageRecord,
-    /// The metadata schema's identifier, as the package's first event gave it.
-    pub metadata_schema_id: Option<&'a str>,
     /// The instant of the finalize.
     pub finalized_at: Timestamp,
     /// Who finalizes.
@@ -167,7 +165,7 @@ fn package(map: &mut MapWriter<'_>, head: &ManifestHead<'_>) {
     map.nullable_text("expires_at", expires_at.as_deref());
     map.text("finalized_at", &head.finalized_at.to_isoformat());
     map.text("retention_class", &package.retention_class);
-    map.nullable_text("metadata_schema_id", head.metadata_schema_id);
+    map.nullable_text("metadata_schema_id", package.metadata_schema_id.as_deref());
 }
 
 fn provenance(map: &mut MapWriter<'_>, head: &ManifestHead<'_>) {
@@ -462,7 +460,6 @@ mod tests {
         let digest = builder.content_digest();
         let manifest = builder.finish(&ManifestHead {
             package: &package(),
-            metadata_schema_id: None,
             finalized_at: Timestamp(5_000_000),
             finalized_by: "ci",
             provenance,

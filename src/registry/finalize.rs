@@ -185,7 +185,6 @@ impl Registry {
         let finalized_at = self.now();
         let bytes = manifest.finish(&ManifestHead {
             package: &package,
-            metadata_schema_id: package.metadata_schema_id.as_deref(),
             finalized_at,
             finalized_by: &command.actor,
             provenance: command.provenance.as_ref(),
