@@ -45,7 +45,7 @@ const DOORS: [(&str, &[&str]); 20] = [
     ),
     ("aws_credential_types", &["src/app/client/signer.rs"]),
     ("quick_xml", &["src/wire/xml.rs"]),
-    ("ciborium", &["src/domain/cbor.rs"]),
+    ("ciborium", &["src/domain/cbor/"]),
     ("serde_json_canonicalizer", &["src/domain/jcs.rs"]),
     ("bao_tree", &["src/blob/"]),
     ("crc_fast", &["src/blob/", "src/domain/", "src/wire/"]),
