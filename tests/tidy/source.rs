@@ -1,6 +1,6 @@
 //! Reads Rust files as far as the rules need it: without comments, literals and tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -237,20 +237,34 @@ pub fn repository() -> BTreeMap<String, String> {
 
 pub fn sources() -> Vec<Source> {
     let is_rust = |path: &str| {
-        let at_home = ["src/", "tests/", "benches/"]
-            .iter()
-            .any(|home| path.starts_with(home));
-        at_home
-            && Path::new(path)
-                .extension()
-                .is_some_and(|extension| extension == "rs")
+        let at_home = ["src/", "tests/", "benches/"].iter().any(|home| path.starts_with(home));
+        at_home && Path::new(path).extension().is_some_and(|extension| extension == "rs")
     };
     let files = repository();
-    files
+    let mut sources: Vec<_> = files
         .iter()
         .filter(|(path, _)| is_rust(path))
         .map(|(path, text)| Source::new(path, text))
-        .collect()
+        .collect();
+    blank_test_files(&mut sources);
+    sources
+}
+
+/// Files that an index declares under `#[cfg(test)]` ship nothing.
+pub fn blank_test_files(sources: &mut [Source]) {
+    let mut files = BTreeSet::new();
+    for index in sources.iter().filter(|source| source.path.ends_with("/mod.rs")) {
+        let folder = index.path.trim_end_matches("mod.rs");
+        for rest in index.code.split("#[cfg(test)]").skip(1) {
+            let declared = rest.trim_start().trim_start_matches("pub ");
+            if let Some((name, _)) = declared.strip_prefix("mod ").and_then(|r| r.split_once(';')) {
+                files.insert(format!("{folder}{name}.rs"));
+            }
+        }
+    }
+    for source in sources.iter_mut().filter(|source| files.contains(&source.path)) {
+        source.shipped = String::new();
+    }
 }
 
 #[track_caller]
@@ -309,4 +323,16 @@ fn grouped_paths_are_written_out() {
         .map(|(_, path)| path.join("::"))
         .collect();
     assert_eq!(paths, ["a::B", "c::self", "c::d::E", "c::g::*", "h::i"]);
+}
+
+#[test]
+fn a_file_declared_for_tests_ships_nothing() {
+    let mut sources = [
+        Source::new("src/blob/mod.rs", "#[cfg(test)]\nmod faults;\npub mod store;\n"),
+        Source::new("src/blob/faults.rs", "fn f() {}\n"),
+        Source::new("src/blob/store.rs", "fn f() {}\n"),
+    ];
+    blank_test_files(&mut sources);
+    let shipped = sources.map(|source| source.shipped.contains("fn f"));
+    assert_eq!(shipped, [false, false, true]);
 }
