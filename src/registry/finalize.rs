@@ -4,13 +4,10 @@
 //! mark closes the package for writes, the manifest is built beside the committer, and a second
 //! commit records it if the mark still stands. Nothing can slip in between.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::db::commit::Unit;
@@ -70,26 +67,6 @@ const PAGE_FILES: usize = 1000;
 
 /// How long a finalize waits for another one of the same package.
 const FINALIZE_WAIT: Duration = Duration::from_secs(300);
-
-/// One lock for each package that is being finalized: of many finalizes one works, and the others
-/// find its outcome. Between gateways the sealing mark does the same.
-#[derive(Default)]
-pub struct FinalizeLocks {
-    locks: SyncMutex<HashMap<PackageId, Weak<Mutex<()>>>>,
-}
-
-impl FinalizeLocks {
-    fn of(&self, id: PackageId) -> Arc<Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.retain(|_, lock| lock.strong_count() > 0);
-        if let Some(lock) = locks.get(&id).and_then(Weak::upgrade) {
-            return lock;
-        }
-        let lock = Arc::new(Mutex::new(()));
-        locks.insert(id, Arc::downgrade(&lock));
-        lock
-    }
-}
 
 impl Registry {
     /// Freezes a package: its manifest is built, recorded and from then on readable. Idempotent.

@@ -15,10 +15,10 @@ use crate::db::pool::Db;
 use crate::domain::ids::Timestamp;
 use crate::domain::package::Rejection;
 use crate::registry::cache::{ContentCache, RecordCache};
+use crate::registry::candidates::Candidates;
 use crate::registry::chaser::Chasers;
 use crate::registry::error::Result;
-use crate::registry::finalize::FinalizeLocks;
-use crate::registry::reclaim::Candidates;
+use crate::registry::locks::FinalizeLocks;
 use crate::registry::settings::RegistrySettings;
 
 /// The library's entry: cheap to clone, shared by every request.

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cache;
+pub mod candidates;
 pub mod chaser;
 pub mod error;
 pub mod event_forms;
@@ -12,6 +13,7 @@ pub mod forms;
 pub mod handle;
 pub mod health;
 pub mod listing;
+pub mod locks;
 pub mod open;
 pub mod packages;
 pub mod range_source;

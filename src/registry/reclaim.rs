@@ -5,8 +5,7 @@
 //! was asked about once more when no new reference can come: so whoever has just read a file's row
 //! still finds its bytes.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -25,35 +24,6 @@ use crate::registry::uploads::AbortUnit;
 
 /// How many rows or blobs are looked at in one go.
 const PAGE: usize = 500;
-
-/// The most blobs that wait for their grace time; those beyond wait for a later run.
-const MAX_CANDIDATES: usize = 200_000;
-
-/// Blobs seen without a reference, and when that was first.
-#[derive(Default)]
-pub struct Candidates {
-    seen: HashMap<(String, ContentAddress), Instant>,
-}
-
-impl Candidates {
-    /// Whether a blob has been without a reference for the grace time. Takes note of it otherwise.
-    fn is_due(&mut self, backend_id: &str, address: ContentAddress, grace: Duration) -> bool {
-        let place = (backend_id.to_owned(), address);
-        match self.seen.get(&place) {
-            Some(first) => first.elapsed() >= grace,
-            None => {
-                if self.seen.len() < MAX_CANDIDATES {
-                    self.seen.insert(place, Instant::now());
-                }
-                grace.is_zero()
-            }
-        }
-    }
-
-    fn forget(&mut self, backend_id: &str, address: ContentAddress) {
-        self.seen.remove(&(backend_id.to_owned(), address));
-    }
-}
 
 /// What a run of the janitor did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

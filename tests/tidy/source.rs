@@ -237,8 +237,13 @@ pub fn repository() -> BTreeMap<String, String> {
 
 pub fn sources() -> Vec<Source> {
     let is_rust = |path: &str| {
-        let at_home = ["src/", "tests/", "benches/"].iter().any(|home| path.starts_with(home));
-        at_home && Path::new(path).extension().is_some_and(|extension| extension == "rs")
+        let at_home = ["src/", "tests/", "benches/"]
+            .iter()
+            .any(|home| path.starts_with(home));
+        at_home
+            && Path::new(path)
+                .extension()
+                .is_some_and(|extension| extension == "rs")
     };
     let files = repository();
     let mut sources: Vec<_> = files
@@ -253,16 +258,25 @@ pub fn sources() -> Vec<Source> {
 /// Files that an index declares under `#[cfg(test)]` ship nothing.
 pub fn blank_test_files(sources: &mut [Source]) {
     let mut files = BTreeSet::new();
-    for index in sources.iter().filter(|source| source.path.ends_with("/mod.rs")) {
+    for index in sources
+        .iter()
+        .filter(|source| source.path.ends_with("/mod.rs"))
+    {
         let folder = index.path.trim_end_matches("mod.rs");
         for rest in index.code.split("#[cfg(test)]").skip(1) {
             let declared = rest.trim_start().trim_start_matches("pub ");
-            if let Some((name, _)) = declared.strip_prefix("mod ").and_then(|r| r.split_once(';')) {
+            if let Some((name, _)) = declared
+                .strip_prefix("mod ")
+                .and_then(|r| r.split_once(';'))
+            {
                 files.insert(format!("{folder}{name}.rs"));
             }
         }
     }
-    for source in sources.iter_mut().filter(|source| files.contains(&source.path)) {
+    for source in sources
+        .iter_mut()
+        .filter(|source| files.contains(&source.path))
+    {
         source.shipped = String::new();
     }
 }
@@ -328,7 +342,10 @@ fn grouped_paths_are_written_out() {
 #[test]
 fn a_file_declared_for_tests_ships_nothing() {
     let mut sources = [
-        Source::new("src/blob/mod.rs", "#[cfg(test)]\nmod faults;\npub mod store;\n"),
+        Source::new(
+            "src/blob/mod.rs",
+            "#[cfg(test)]\nmod faults;\npub mod store;\n",
+        ),
         Source::new("src/blob/faults.rs", "fn f() {}\n"),
         Source::new("src/blob/store.rs", "fn f() {}\n"),
     ];
