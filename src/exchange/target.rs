@@ -6,7 +6,7 @@
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::exchange::fault::{Code, Fault};
 use crate::wire::resource::{Resource, ResourceError};
-use crate::wire::uri::percent_decode;
+use crate::wire::uri::{Query, percent_decode};
 
 /// The path under which the extension API stands.
 pub const EXTENSION_PREFIX: &str = "/_holdfast/v1";
@@ -77,6 +77,11 @@ impl Target {
             Self::Service | Self::Bucket(_) | Self::Extension(_) => None,
         }
     }
+}
+
+/// The decoded query of a request.
+pub fn read_query(uri: &http::Uri) -> Result<Query, Fault> {
+    Ok(Query::parse(uri.query().unwrap_or_default())?)
 }
 
 /// The bucket that the host names in virtual-host style.

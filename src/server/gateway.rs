@@ -20,10 +20,9 @@ use crate::exchange::inbound::{Inbound, Watch};
 use crate::exchange::render::{Ending, FaultFormat, Frame};
 use crate::exchange::reply::Reply;
 use crate::exchange::route::{self, Access};
-use crate::exchange::target::{EXTENSION_PREFIX, Target, virtual_bucket};
+use crate::exchange::target::{EXTENSION_PREFIX, Target, read_query, virtual_bucket};
 use crate::s3;
 use crate::server::access_log::{Line, Logged};
-use crate::wire::uri::Query;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -118,7 +117,7 @@ impl Gateway {
             trail.format = FaultFormat::Json;
         }
         let target = Target::parse(authority, &head.uri, domains)?;
-        let query = Query::parse(head.uri.query().unwrap_or_default())?;
+        let query = read_query(&head.uri)?;
         let mut arrival = Arrival {
             id,
             head,
