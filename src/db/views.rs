@@ -36,6 +36,9 @@ pub async fn apply(connection: &mut AnyConnection, events: &[Recorded]) -> Resul
     for recorded in events {
         match &recorded.event {
             Event::PackageCreated(event) => {
+                // The name may be that of a package which ended earlier in the slice: its end must
+                // be written first.
+                std::mem::take(&mut outcome).write(connection).await?;
                 insert_package(connection, recorded, event).await?;
             }
             Event::RetentionDefaultApplied(event) => {
