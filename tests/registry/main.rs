@@ -2,11 +2,6 @@
 //!
 //! Nothing here speaks HTTP; `tests/it` does.
 
-#![expect(
-    missing_docs,
-    reason = "a test crate has no reader of its documentation"
-)]
-
 mod history;
 mod janitor;
 mod life;
