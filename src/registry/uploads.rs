@@ -77,7 +77,8 @@ pub struct ListUploads {
     pub prefix: String,
     /// Groups keys as in a listing of files; empty means none.
     pub delimiter: String,
-    /// Go on after this key, or within it after `after_upload`.
+    /// Go on after this key, or within it after `after_upload`; after a group's last key, if this
+    /// is a group.
     pub after_key: Option<String>,
     /// Go on after this upload of `after_key`.
     pub after_upload: Option<UploadId>,
@@ -262,7 +263,13 @@ impl Registry {
         let mut range = KeyRange::of_prefix(query.prefix.as_bytes());
         let mut after_upload = None;
         if let Some(after) = &query.after_key {
-            range = range.above(after.as_bytes());
+            let is_group = after.starts_with(&query.prefix)
+                && common_prefix(after, &query.prefix, &query.delimiter) == Some(after.as_str());
+            range = if is_group {
+                range.above_prefix(after.as_bytes())
+            } else {
+                range.above(after.as_bytes())
+            };
             after_upload = query
                 .after_upload
                 .and_then(|id| ObjectKey::parse(after).ok().map(|key| (key, id)));

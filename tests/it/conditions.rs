@@ -17,7 +17,9 @@ fn bucket() -> Server {
 }
 
 fn with<'s>(call: Call<'s>, headers: &[(&str, &str)]) -> Call<'s> {
-    headers.iter().fold(call, |call, (name, value)| call.header(name, value))
+    headers
+        .iter()
+        .fold(call, |call, (name, value)| call.header(name, value))
 }
 
 #[test]
@@ -43,7 +45,10 @@ fn reads_obey_their_conditions_in_the_order_of_rfc_9110() {
         (&[("if-unmodified-since", FUTURE)], 200),
         (&[("if-match", ABC), ("if-unmodified-since", PAST)], 200),
         (&[("if-none-match", ABC), ("if-modified-since", PAST)], 304),
-        (&[("if-none-match", "\"x\""), ("if-modified-since", FUTURE)], 200),
+        (
+            &[("if-none-match", "\"x\""), ("if-modified-since", FUTURE)],
+            200,
+        ),
         (&[("if-match", "\"x\""), ("range", "bytes=0-1")], 412),
         (&[("if-match", ABC), ("range", "bytes=0-1")], 206),
         (&[("if-none-match", ABC), ("range", "bytes=9-")], 304),
@@ -73,7 +78,11 @@ fn last_modified_can_be_sent_back() {
     let at = server.call("HEAD", "/pkg/k").send().expect(200);
     let at = at.header("last-modified").unwrap().to_owned();
     for (name, status) in [("if-modified-since", 304), ("if-unmodified-since", 200)] {
-        server.call("GET", "/pkg/k").header(name, &at).send().expect(status);
+        server
+            .call("GET", "/pkg/k")
+            .header(name, &at)
+            .send()
+            .expect(status);
     }
 }
 
@@ -89,7 +98,10 @@ fn writes_obey_their_conditions() {
     put(&[("if-none-match", "*")], "2").expect_fault(412, "PreconditionFailed");
     put(&[("if-none-match", ABC)], "2").expect_fault(412, "PreconditionFailed");
     put(&[("if-match", "\"x\"")], "2").expect_fault(412, "PreconditionFailed");
-    assert_eq!(server.call("GET", "/pkg/k").send().expect(200).text(), "abc");
+    assert_eq!(
+        server.call("GET", "/pkg/k").send().expect(200).text(),
+        "abc"
+    );
     put(&[("if-match", ABC)], "3").expect(200);
     put(&[("if-match", ABC)], "4").expect_fault(412, "PreconditionFailed");
     put(&[("if-match", "*")], "5").expect(200);
@@ -131,11 +143,21 @@ fn of_racing_creators_exactly_one_wins() {
                     })
                 })
                 .collect();
-            writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+            writers
+                .into_iter()
+                .map(|writer| writer.join().unwrap())
+                .collect()
         });
-        let won: Vec<_> = answers.iter().filter(|(status, _)| *status == 200).collect();
+        let won: Vec<_> = answers
+            .iter()
+            .filter(|(status, _)| *status == 200)
+            .collect();
         assert_eq!(won.len(), 1, "{answers:?}");
-        assert!(answers.iter().all(|(status, _)| matches!(status, 200 | 409 | 412)));
+        assert!(
+            answers
+                .iter()
+                .all(|(status, _)| matches!(status, 200 | 409 | 412))
+        );
         let read = server.call("GET", &target).send().expect(200);
         assert_eq!(read.text(), won[0].1);
     }

@@ -93,8 +93,15 @@ fn parts_in_any_order_become_one_object() {
         "big",
         &[("content-type", "text/css"), ("x-amz-meta-colour", "green")],
     );
-    server.call("GET", "/pkg/big").send().expect_fault(404, "NoSuchKey");
-    let (one, two, three) = (bytes_of(1, 5 * MIB), bytes_of(2, 5 * MIB + 7), bytes_of(3, 13));
+    server
+        .call("GET", "/pkg/big")
+        .send()
+        .expect_fault(404, "NoSuchKey");
+    let (one, two, three) = (
+        bytes_of(1, 5 * MIB),
+        bytes_of(2, 5 * MIB + 7),
+        bytes_of(3, 13),
+    );
     let third = upload.put(9, &three);
     let first = upload.put(2, b"to be replaced");
     assert_ne!(first, upload.put(2, &one));
@@ -105,7 +112,11 @@ fn parts_in_any_order_become_one_object() {
     let etag = etag_of(&[&one, &two, &three]);
     assert_eq!(answer.element("ETag"), Some(etag.replace('"', "&quot;")));
     assert_eq!(answer.element("Key").as_deref(), Some("big"));
-    assert!(answer.element("Location").is_some_and(|at| at.ends_with("/pkg/big")));
+    assert!(
+        answer
+            .element("Location")
+            .is_some_and(|at| at.ends_with("/pkg/big"))
+    );
     let whole = [one.clone(), two.clone(), three.clone()].concat();
     let read = server.call("GET", "/pkg/big").send().expect(200);
     assert!(read.body == whole);
@@ -124,12 +135,22 @@ fn parts_in_any_order_become_one_object() {
     // A range across two parts, and a part by its number.
     let at = 5 * MIB - 3;
     let range = format!("bytes={at}-{}", at + 9);
-    let read = server.call("GET", "/pkg/big").header("range", &range).send().expect(206);
+    let read = server
+        .call("GET", "/pkg/big")
+        .header("range", &range)
+        .send()
+        .expect(206);
     assert!(read.body == whole[at..at + 10]);
-    let read = server.call("GET", "/pkg/big?partNumber=4").send().expect(206);
+    let read = server
+        .call("GET", "/pkg/big?partNumber=4")
+        .send()
+        .expect(206);
     assert!(read.body == two);
     assert_eq!(read.header("x-amz-mp-parts-count"), Some("3"));
-    let shown = server.call("HEAD", "/pkg/big?partNumber=9").send().expect(206);
+    let shown = server
+        .call("HEAD", "/pkg/big?partNumber=9")
+        .send()
+        .expect(206);
     assert_eq!(shown.header("content-length"), Some("13"));
     server
         .call("GET", "/pkg/big?partNumber=3")
@@ -161,17 +182,29 @@ fn a_wrong_list_of_parts_is_refused_and_the_upload_stays() {
     ];
     for (parts, status, code) in cases {
         let answer = upload.complete(parts);
-        assert_eq!((answer.status, &*answer.code()), (status, code), "{parts:?}");
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (status, code),
+            "{parts:?}"
+        );
     }
     for inside in ["<Part>", "<Part><PartNumber>1</PartNumber></Part>", "x<y"] {
-        upload.complete_xml(inside, &[]).expect_fault(400, "MalformedXML");
+        upload
+            .complete_xml(inside, &[])
+            .expect_fault(400, "MalformedXML");
     }
     upload
         .complete_with(&[(1, &first)], &[("x-amz-mp-object-size", "99")])
         .expect_fault(400, "InvalidRequest");
-    server.call("GET", "/pkg/k").send().expect_fault(404, "NoSuchKey");
+    server
+        .call("GET", "/pkg/k")
+        .send()
+        .expect_fault(404, "NoSuchKey");
     upload
-        .complete_with(&[(1, first.trim_matches('"'))], &[("x-amz-mp-object-size", "100")])
+        .complete_with(
+            &[(1, first.trim_matches('"'))],
+            &[("x-amz-mp-object-size", "100")],
+        )
         .expect(200);
     assert_eq!(server.call("GET", "/pkg/k").send().expect(200).body, small);
 }
@@ -181,14 +214,22 @@ fn an_upload_that_is_not_there_is_not_found() {
     let server = bucket();
     let upload = Upload::create(&server, "k", &[]);
     let etag = upload.put(1, b"abc");
-    for id in [&*upload.id.replace(|c: char| c.is_ascii_hexdigit(), "0"), "x", ""] {
+    for id in [
+        &*upload.id.replace(|c: char| c.is_ascii_hexdigit(), "0"),
+        "x",
+        "",
+    ] {
         let wrong = Upload {
             server: &server,
             key: "k",
             id: id.to_owned(),
         };
-        wrong.try_put(1, b"abc", &[]).expect_fault(404, "NoSuchUpload");
-        wrong.complete(&[(1, &etag)]).expect_fault(404, "NoSuchUpload");
+        wrong
+            .try_put(1, b"abc", &[])
+            .expect_fault(404, "NoSuchUpload");
+        wrong
+            .complete(&[(1, &etag)])
+            .expect_fault(404, "NoSuchUpload");
         for method in ["GET", "DELETE"] {
             let answer = server.call(method, &wrong.target("")).send();
             answer.expect_fault(404, "NoSuchUpload");
@@ -200,8 +241,12 @@ fn an_upload_that_is_not_there_is_not_found() {
         key: "other",
         id: upload.id.clone(),
     };
-    elsewhere.try_put(1, b"abc", &[]).expect_fault(404, "NoSuchUpload");
-    elsewhere.complete(&[(1, &etag)]).expect_fault(404, "NoSuchUpload");
+    elsewhere
+        .try_put(1, b"abc", &[])
+        .expect_fault(404, "NoSuchUpload");
+    elsewhere
+        .complete(&[(1, &etag)])
+        .expect_fault(404, "NoSuchUpload");
     for number in ["0", "10001", "-1", "x", ""] {
         let target = upload.target(&format!("partNumber={number}&"));
         let answer = server.call("PUT", &target).body("abc").send();
@@ -220,9 +265,16 @@ fn an_aborted_upload_is_gone() {
         .call("DELETE", &upload.target(""))
         .send()
         .expect_fault(404, "NoSuchUpload");
-    upload.try_put(2, b"abc", &[]).expect_fault(404, "NoSuchUpload");
-    upload.complete(&[(1, &etag)]).expect_fault(404, "NoSuchUpload");
-    server.call("GET", "/pkg/k").send().expect_fault(404, "NoSuchKey");
+    upload
+        .try_put(2, b"abc", &[])
+        .expect_fault(404, "NoSuchUpload");
+    upload
+        .complete(&[(1, &etag)])
+        .expect_fault(404, "NoSuchUpload");
+    server
+        .call("GET", "/pkg/k")
+        .send()
+        .expect_fault(404, "NoSuchKey");
     let uploads = server.call("GET", "/pkg?uploads").send().expect(200);
     assert_eq!(uploads.element("Upload"), None);
 }
@@ -243,11 +295,20 @@ fn a_conditional_completion_is_decided_at_its_end() {
     upload
         .complete_with(&list, &[("if-match", "\"x\"")])
         .expect_fault(412, "PreconditionFailed");
-    assert_eq!(server.call("GET", "/pkg/k").send().expect(200).text(), "abc");
+    assert_eq!(
+        server.call("GET", "/pkg/k").send().expect(200).text(),
+        "abc"
+    );
     upload
-        .complete_with(&list, &[("if-match", "\"900150983cd24fb0d6963f7d28e17f72\"")])
+        .complete_with(
+            &list,
+            &[("if-match", "\"900150983cd24fb0d6963f7d28e17f72\"")],
+        )
         .expect(200);
-    assert_eq!(server.call("GET", "/pkg/k").send().expect(200).text(), "multi");
+    assert_eq!(
+        server.call("GET", "/pkg/k").send().expect(200).text(),
+        "multi"
+    );
 }
 
 #[test]
@@ -261,7 +322,10 @@ fn parts_are_listed_in_pages() {
     let mut marker = "0".to_owned();
     loop {
         let query = format!("max-parts=3&part-number-marker={marker}&");
-        let page = server.call("GET", &upload.target(&query)).send().expect(200);
+        let page = server
+            .call("GET", &upload.target(&query))
+            .send()
+            .expect(200);
         assert_eq!(page.element("MaxParts").as_deref(), Some("3"));
         assert_eq!(page.element("PartNumberMarker").as_deref(), Some(&*marker));
         assert_eq!(page.element("StorageClass").as_deref(), Some("STANDARD"));
@@ -289,18 +353,28 @@ fn parts_are_listed_in_pages() {
 fn uploads_are_listed_by_key_in_pages_and_groups() {
     let server = bucket();
     let keys = ["a/1", "a/2", "b", "b", "c%20d", "e/f"];
-    let mut ids: Vec<_> = keys.iter().map(|key| Upload::create_raw(&server, key)).collect();
+    let mut ids: Vec<_> = keys
+        .iter()
+        .map(|key| Upload::create_raw(&server, key))
+        .collect();
     let mut seen = Vec::new();
     let mut query = "uploads&max-uploads=2".to_owned();
     loop {
-        let page = server.call("GET", &format!("/pkg?{query}")).send().expect(200);
+        let page = server
+            .call("GET", &format!("/pkg?{query}"))
+            .send()
+            .expect(200);
         for upload in page.text().split("<UploadId>").skip(1) {
             seen.push(upload.split('<').next().unwrap().to_owned());
         }
         if page.element("IsTruncated").as_deref() == Some("false") {
             break;
         }
-        let key = page.element("NextKeyMarker").unwrap().replace(' ', "%20").replace('/', "%2F");
+        let key = page
+            .element("NextKeyMarker")
+            .unwrap()
+            .replace(' ', "%20")
+            .replace('/', "%2F");
         let id = page.element("NextUploadIdMarker").unwrap();
         query = format!("uploads&max-uploads=2&key-marker={key}&upload-id-marker={id}");
     }
@@ -311,28 +385,41 @@ fn uploads_are_listed_by_key_in_pages_and_groups() {
     let mut found = Vec::new();
     let mut query = "uploads&delimiter=/&max-uploads=1".to_owned();
     for _ in 0..10 {
-        let page = server.call("GET", &format!("/pkg?{query}")).send().expect(200);
-        let group = page.element("CommonPrefixes").map(|group| group.replace("<Prefix>", ""));
+        let page = server
+            .call("GET", &format!("/pkg?{query}"))
+            .send()
+            .expect(200);
+        let group = page
+            .element("CommonPrefixes")
+            .map(|group| group.replace("<Prefix>", ""));
         found.extend(group.map(|group| group.replace("</Prefix>", "")));
         found.extend(page.element("Upload").and_then(|_| page.element("Key")));
         if page.element("IsTruncated").as_deref() == Some("false") {
             break;
         }
-        let key = page.element("NextKeyMarker").unwrap().replace(' ', "%20").replace('/', "%2F");
+        let key = page
+            .element("NextKeyMarker")
+            .unwrap()
+            .replace(' ', "%20")
+            .replace('/', "%2F");
         let id = page.element("NextUploadIdMarker").unwrap_or_default();
-        query = format!(
-            "uploads&delimiter=/&max-uploads=1&key-marker={key}&upload-id-marker={id}"
-        );
+        query = format!("uploads&delimiter=/&max-uploads=1&key-marker={key}&upload-id-marker={id}");
     }
     assert_eq!(found, ["a/", "b", "b", "c d", "e/"]);
-    let page = server.call("GET", "/pkg?uploads&prefix=c&encoding-type=url").send().expect(200);
+    let page = server
+        .call("GET", "/pkg?uploads&prefix=c&encoding-type=url")
+        .send()
+        .expect(200);
     assert_eq!(page.element("Key").as_deref(), Some("c%20d"));
     assert_eq!(page.element("EncodingType").as_deref(), Some("url"));
 }
 
 impl Upload<'_> {
     fn create_raw(server: &Server, key: &str) -> String {
-        let answer = server.call("POST", &format!("/pkg/{key}?uploads")).send().expect(200);
+        let answer = server
+            .call("POST", &format!("/pkg/{key}?uploads"))
+            .send()
+            .expect(200);
         answer.element("UploadId").expect("an upload id")
     }
 }
@@ -355,8 +442,14 @@ fn a_part_is_held_to_its_claims() {
         .try_put(1, b"abc", &[("x-amz-checksum-crc32c", "NksTtw==")])
         .expect_fault(400, "InvalidRequest");
     let parts = server.call("GET", &upload.target("")).send().expect(200);
-    assert_eq!(parts.element("Part"), None, "what is refused leaves nothing");
-    let right = upload.try_put(1, b"abc", &[("x-amz-checksum-crc32", "NSRBwg==")]).expect(200);
+    assert_eq!(
+        parts.element("Part"),
+        None,
+        "what is refused leaves nothing"
+    );
+    let right = upload
+        .try_put(1, b"abc", &[("x-amz-checksum-crc32", "NSRBwg==")])
+        .expect(200);
     assert_eq!(right.header("x-amz-checksum-crc32"), Some("NSRBwg=="));
     assert!(right.body.is_empty());
 }
@@ -378,28 +471,46 @@ fn checksums_cover_the_parts_or_the_whole() {
         let upload = Upload::create(
             &server,
             "k",
-            &[("x-amz-checksum-algorithm", "CRC32"), ("x-amz-checksum-type", kind)],
+            &[
+                ("x-amz-checksum-algorithm", "CRC32"),
+                ("x-amz-checksum-type", kind),
+            ],
         );
         let (first, second) = (upload.put(1, &one), upload.put(2, &two));
         let list = [(1, &*first), (2, &*second)];
         upload
             .complete_with(&list, &[("x-amz-checksum-crc32", "AAAAAA==")])
             .expect_fault(400, "BadDigest");
-        let other = if kind == "COMPOSITE" { "FULL_OBJECT" } else { "COMPOSITE" };
+        let other = if kind == "COMPOSITE" {
+            "FULL_OBJECT"
+        } else {
+            "COMPOSITE"
+        };
         upload
             .complete_with(&list, &[("x-amz-checksum-type", other)])
             .expect_fault(400, "InvalidRequest");
         let answer = upload
-            .complete_with(&list, &[("x-amz-checksum-crc32", value), ("x-amz-checksum-type", kind)])
+            .complete_with(
+                &list,
+                &[
+                    ("x-amz-checksum-crc32", value),
+                    ("x-amz-checksum-type", kind),
+                ],
+            )
             .expect(200);
         assert_eq!(answer.element("ChecksumCRC32").as_deref(), Some(&**value));
         assert_eq!(answer.element("ChecksumType").as_deref(), Some(kind));
-        let call = server.call("GET", "/pkg/k").header("x-amz-checksum-mode", "ENABLED");
+        let call = server
+            .call("GET", "/pkg/k")
+            .header("x-amz-checksum-mode", "ENABLED");
         let read = call.send().expect(200);
         assert_eq!(read.header("x-amz-checksum-crc32"), Some(&**value));
         assert_eq!(read.header("x-amz-checksum-type"), Some(kind));
         let call = server.call("GET", "/pkg/k?partNumber=2");
-        let part = call.header("x-amz-checksum-mode", "ENABLED").send().expect(206);
+        let part = call
+            .header("x-amz-checksum-mode", "ENABLED")
+            .send()
+            .expect(206);
         let sum = STANDARD.encode(crc32(&two));
         assert_eq!(part.header("x-amz-checksum-crc32"), Some(&*sum));
     }
@@ -420,9 +531,16 @@ fn a_checksum_type_must_suit_its_algorithm() {
         let answer = call.header("x-amz-checksum-type", kind).send();
         answer.expect_fault(400, "InvalidRequest");
     }
-    for (algorithm, kind) in [("SHA256", "COMPOSITE"), ("CRC64NVME", "FULL_OBJECT"), ("CRC32", "COMPOSITE")] {
+    for (algorithm, kind) in [
+        ("SHA256", "COMPOSITE"),
+        ("CRC64NVME", "FULL_OBJECT"),
+        ("CRC32", "COMPOSITE"),
+    ] {
         let call = server.call("POST", "/pkg/k?uploads");
-        let answer = call.header("x-amz-checksum-algorithm", algorithm).send().expect(200);
+        let answer = call
+            .header("x-amz-checksum-algorithm", algorithm)
+            .send()
+            .expect(200);
         assert_eq!(answer.header("x-amz-checksum-algorithm"), Some(algorithm));
         assert_eq!(answer.header("x-amz-checksum-type"), Some(kind));
     }
@@ -432,18 +550,31 @@ fn a_checksum_type_must_suit_its_algorithm() {
 fn parts_are_copied_from_objects() {
     let server = bucket();
     let source = bytes_of(5, 6 * MIB);
-    server.call("PUT", "/pkg/a%3F").body(source.clone()).send().expect(200);
+    server
+        .call("PUT", "/pkg/a%3F")
+        .body(source.clone())
+        .send()
+        .expect(200);
     let upload = Upload::create(&server, "k", &[]);
     let copy = |number: u32, headers: &[(&str, &str)]| {
         let target = upload.target(&format!("partNumber={number}&"));
-        let mut call = server.call("PUT", &target).header("x-amz-copy-source", "pkg/a%3F");
+        let mut call = server
+            .call("PUT", &target)
+            .header("x-amz-copy-source", "pkg/a%3F");
         for (name, value) in headers {
             call = call.header(name, value);
         }
         call.send()
     };
     const RANGE: &str = "x-amz-copy-source-range";
-    for range in ["0-2", "bytes=0", "bytes=hello-world", "bytes=0-bar", "bytes=hello-", "bytes=0-2,3-5"] {
+    for range in [
+        "0-2",
+        "bytes=0",
+        "bytes=hello-world",
+        "bytes=0-bar",
+        "bytes=hello-",
+        "bytes=0-2,3-5",
+    ] {
         copy(1, &[(RANGE, range)]).expect_fault(400, "InvalidArgument");
     }
     let beyond = format!("bytes=0-{}", 6 * MIB);
@@ -453,9 +584,14 @@ fn parts_are_copied_from_objects() {
     assert!(one.text().contains("<CopyPartResult"));
     let two = copy(2, &[(RANGE, "bytes=10-19")]).expect(200);
     let etag = |answer: &Answer| answer.element("ETag").unwrap().replace("&quot;", "\"");
-    let answer = upload.complete(&[(1, &etag(&one)), (2, &etag(&two))]).expect(200);
+    let answer = upload
+        .complete(&[(1, &etag(&one)), (2, &etag(&two))])
+        .expect(200);
     let expected = etag_of(&[&source, &source[10..20]]);
-    assert_eq!(answer.element("ETag"), Some(expected.replace('"', "&quot;")));
+    assert_eq!(
+        answer.element("ETag"),
+        Some(expected.replace('"', "&quot;"))
+    );
     let read = server.call("GET", "/pkg/k").send().expect(200);
     assert!(read.body == [&source[..], &source[10..20]].concat());
 }

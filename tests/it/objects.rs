@@ -59,7 +59,10 @@ fn bytes_come_back_as_they_went_in() {
         let etag = format!("\"{}\"", md5(&bytes));
         let answer = put(&server, "/pkg/k", bytes.clone()).send().expect(200);
         assert_eq!(answer.header("etag"), Some(&*etag), "{length}");
-        assert!(answer.body.is_empty(), "botocore takes a body for a failure");
+        assert!(
+            answer.body.is_empty(),
+            "botocore takes a body for a failure"
+        );
         let read = get(&server, "/pkg/k").expect(200);
         assert!(read.body == bytes, "{length}");
         let shown = head(&server, "/pkg/k").expect(200);
@@ -68,7 +71,11 @@ fn bytes_come_back_as_they_went_in() {
             assert_eq!(answer.header("etag"), Some(&*etag));
             assert_eq!(answer.header("accept-ranges"), Some("bytes"));
             assert_eq!(answer.header("content-type"), Some("binary/octet-stream"));
-            assert!(answer.header("last-modified").is_some_and(|at| at.ends_with(" GMT")));
+            assert!(
+                answer
+                    .header("last-modified")
+                    .is_some_and(|at| at.ends_with(" GMT"))
+            );
             assert!(answer.header("x-amz-version-id").is_none());
             let blake3 = blake3::hash(&bytes).to_hex();
             assert_eq!(answer.header("x-holdfast-blake3"), Some(&*blake3));
@@ -88,7 +95,9 @@ fn every_text_is_a_key() {
         assert_eq!(get(&server, &target).expect(200).text(), key);
     }
     let long = "k".repeat(1024);
-    put(&server, &format!("/pkg/{long}"), "1").send().expect(200);
+    put(&server, &format!("/pkg/{long}"), "1")
+        .send()
+        .expect(200);
     put(&server, &format!("/pkg/{long}k"), "1")
         .send()
         .expect_fault(400, "KeyTooLongError");
@@ -101,13 +110,21 @@ fn what_is_not_there_is_said_to_be_missing() {
     assert_eq!(answer.element("Key").as_deref(), Some("none"));
     let answer = get(&server, "/nowhere/none").expect_fault(404, "NoSuchBucket");
     assert_eq!(answer.element("BucketName").as_deref(), Some("nowhere"));
-    put(&server, "/nowhere/k", "1").send().expect_fault(404, "NoSuchBucket");
+    put(&server, "/nowhere/k", "1")
+        .send()
+        .expect_fault(404, "NoSuchBucket");
     let answer = head(&server, "/pkg/none").expect(404);
     assert!(answer.body.is_empty());
     // The connection stays usable.
     let mut connection = server.connect();
-    server.call("HEAD", "/pkg/none").send_on(&mut connection).expect(404);
-    server.call("GET", "/pkg/none").send_on(&mut connection).expect(404);
+    server
+        .call("HEAD", "/pkg/none")
+        .send_on(&mut connection)
+        .expect(404);
+    server
+        .call("GET", "/pkg/none")
+        .send_on(&mut connection)
+        .expect(404);
 }
 
 #[test]
@@ -155,34 +172,60 @@ fn what_clients_attach_comes_back() {
 fn what_is_refused_leaves_nothing_behind() {
     let server = bucket();
     let wrong: &[(&[(&str, &str)], u16, &str)] = &[
-        (&[("content-md5", "rL0Y20zC+Fzt72VPzMSk2A==")], 400, "BadDigest"),
+        (
+            &[("content-md5", "rL0Y20zC+Fzt72VPzMSk2A==")],
+            400,
+            "BadDigest",
+        ),
         (&[("content-md5", "YWJj")], 400, "InvalidDigest"),
         (&[("content-md5", "")], 400, "InvalidDigest"),
         (&[("x-amz-checksum-crc32", "AAAAAA==")], 400, "BadDigest"),
         (&[("x-amz-checksum-crc32", "bad")], 400, "InvalidRequest"),
         (&[("x-amz-checksum-sha512", "bad")], 400, "InvalidRequest"),
         (
-            &[("x-amz-checksum-crc32", "NSRBwg=="), ("x-amz-checksum-sha1", "bad")],
+            &[
+                ("x-amz-checksum-crc32", "NSRBwg=="),
+                ("x-amz-checksum-sha1", "bad"),
+            ],
             400,
             "InvalidRequest",
         ),
         (
-            &[("x-amz-checksum-crc32", "NSRBwg=="), ("x-amz-sdk-checksum-algorithm", "SHA256")],
+            &[
+                ("x-amz-checksum-crc32", "NSRBwg=="),
+                ("x-amz-sdk-checksum-algorithm", "SHA256"),
+            ],
             400,
             "InvalidRequest",
         ),
-        (&[("x-amz-server-side-encryption", "aws:kms")], 501, "NotImplemented"),
+        (
+            &[("x-amz-server-side-encryption", "aws:kms")],
+            501,
+            "NotImplemented",
+        ),
         (
             &[("x-amz-server-side-encryption-customer-algorithm", "AES256")],
             501,
             "NotImplemented",
         ),
         (&[("x-amz-tagging", "a=b")], 501, "NotImplemented"),
-        (&[("x-amz-object-lock-mode", "COMPLIANCE")], 501, "NotImplemented"),
+        (
+            &[("x-amz-object-lock-mode", "COMPLIANCE")],
+            501,
+            "NotImplemented",
+        ),
         (&[("x-amz-write-offset-bytes", "0")], 501, "NotImplemented"),
-        (&[("x-amz-storage-class", "GLACIER")], 400, "InvalidStorageClass"),
+        (
+            &[("x-amz-storage-class", "GLACIER")],
+            400,
+            "InvalidStorageClass",
+        ),
         (&[("x-amz-acl", "everyone")], 400, "InvalidArgument"),
-        (&[("if-match", "\"a\""), ("if-none-match", "*")], 400, "InvalidRequest"),
+        (
+            &[("if-match", "\"a\""), ("if-none-match", "*")],
+            400,
+            "InvalidRequest",
+        ),
     ];
     for (headers, status, code) in wrong {
         let mut call = put(&server, "/pkg/k", "abc");
@@ -190,7 +233,11 @@ fn what_is_refused_leaves_nothing_behind() {
             call = call.header(name, value);
         }
         let answer = call.send();
-        assert_eq!((answer.status, &*answer.code()), (*status, *code), "{headers:?}");
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (*status, *code),
+            "{headers:?}"
+        );
         get(&server, "/pkg/k").expect_fault(404, "NoSuchKey");
     }
     let large = "v".repeat(2048);
@@ -278,19 +325,35 @@ fn ranges_are_exact() {
                 assert!(method == "HEAD" || answer.body == expected, "{text}");
             }
         }
-        for text in [format!("bytes={length}-"), format!("bytes={length}-{length}"), "bytes=-0".into()] {
+        for text in [
+            format!("bytes={length}-"),
+            format!("bytes={length}-{length}"),
+            "bytes=-0".into(),
+        ] {
             let answer = server.call("GET", "/pkg/k").header("range", &text).send();
             let answer = answer.expect_fault(416, "InvalidRange");
-            assert_eq!(answer.header("content-range"), Some(&*format!("bytes */{length}")));
+            assert_eq!(
+                answer.header("content-range"),
+                Some(&*format!("bytes */{length}"))
+            );
         }
         // What S3 does not understand it ignores.
-        for text in ["bytes=0-1,3-4", "bytes=5-2", "lines=0-1", "bytes=a-b", "bytes"] {
+        for text in [
+            "bytes=0-1,3-4",
+            "bytes=5-2",
+            "lines=0-1",
+            "bytes=a-b",
+            "bytes",
+        ] {
             let answer = server.call("GET", "/pkg/k").header("range", text).send();
             assert!(answer.expect(200).body == bytes, "{text}");
         }
     }
     put(&server, "/pkg/empty", "").send().expect(200);
-    let answer = server.call("GET", "/pkg/empty").header("range", "bytes=0-").send();
+    let answer = server
+        .call("GET", "/pkg/empty")
+        .header("range", "bytes=0-")
+        .send();
     answer.expect_fault(416, "InvalidRange");
 }
 
@@ -299,7 +362,10 @@ fn a_part_number_reads_a_part() {
     let server = bucket();
     put(&server, "/pkg/k", "abc").send().expect(200);
     let answer = get(&server, "/pkg/k?partNumber=1").expect(206);
-    assert_eq!((answer.text(), answer.header("content-range")), ("abc".into(), Some("bytes 0-2/3")));
+    assert_eq!(
+        (answer.text(), answer.header("content-range")),
+        ("abc".into(), Some("bytes 0-2/3"))
+    );
     assert_eq!(answer.header("x-amz-mp-parts-count"), None);
     get(&server, "/pkg/k?partNumber=2").expect_fault(416, "InvalidPartNumber");
     for number in ["0", "10001", "x", ""] {
@@ -316,13 +382,20 @@ fn a_part_number_reads_a_part() {
 #[test]
 fn the_query_overrides_the_headers_of_the_answer() {
     let server = bucket();
-    put(&server, "/pkg/k", "abc").header("content-type", "text/plain").send().expect(200);
+    put(&server, "/pkg/k", "abc")
+        .header("content-type", "text/plain")
+        .send()
+        .expect(200);
     let target = "/pkg/k?response-content-type=image%2Fpng&response-content-language=de\
                   &response-expires=x&response-cache-control=no-cache\
                   &response-content-disposition=attachment%3B%20filename%3Db\
                   &response-content-encoding=gzip";
     for signature in [Signature::Header, Signature::Query(60)] {
-        let answer = server.call("GET", target).signed(signature).send().expect(200);
+        let answer = server
+            .call("GET", target)
+            .signed(signature)
+            .send()
+            .expect(200);
         for (name, value) in [
             ("content-type", "image/png"),
             ("content-language", "de"),
@@ -354,14 +427,25 @@ fn a_presigned_query_speaks_for_headers() {
 fn what_is_not_built_falls_through_to_nothing() {
     let server = bucket();
     put(&server, "/pkg/k", "abc").send().expect(200);
-    for query in ["acl", "tagging", "torrent", "attributes", "legal-hold", "versionId=1", "unheard-of"] {
+    for query in [
+        "acl",
+        "tagging",
+        "torrent",
+        "attributes",
+        "legal-hold",
+        "versionId=1",
+        "unheard-of",
+    ] {
         for method in ["GET", "PUT", "DELETE"] {
             let call = server.call(method, &format!("/pkg/k?{query}")).body("xyz");
             call.send().expect_fault(501, "NotImplemented");
         }
     }
     assert_eq!(get(&server, "/pkg/k").expect(200).text(), "abc");
-    assert_eq!(get(&server, "/pkg/k?x-id=GetObject").expect(200).text(), "abc");
+    assert_eq!(
+        get(&server, "/pkg/k?x-id=GetObject").expect(200).text(),
+        "abc"
+    );
 }
 
 #[test]
@@ -389,7 +473,11 @@ fn a_copy_has_bytes_and_metadata_of_its_source() {
     let etag = format!("\"{}\"", md5(&bytes)).replace('"', "&quot;");
     assert_eq!(answer.element("ETag"), Some(etag));
     assert!(answer.text().contains("<CopyObjectResult"));
-    assert!(answer.element("LastModified").is_some_and(|at| at.ends_with('Z')));
+    assert!(
+        answer
+            .element("LastModified")
+            .is_some_and(|at| at.ends_with('Z'))
+    );
     assert_eq!(
         answer.element("ChecksumSHA256").as_deref(),
         source.header("x-amz-checksum-sha256")
@@ -409,11 +497,19 @@ fn a_copy_has_bytes_and_metadata_of_its_source() {
     // Without a leading slash, and with headers that mean nothing here.
     let from = ("x-amz-copy-source", "pkg/a%20b");
     let unknown = ("x-amz-object-annotation-directive", "EXCLUDE");
-    copy("/pkg/d", &[from, unknown, ("x-amz-tagging-directive", "COPY")]).expect(200);
+    copy(
+        "/pkg/d",
+        &[from, unknown, ("x-amz-tagging-directive", "COPY")],
+    )
+    .expect(200);
     // A checksum that the source does not have is computed.
     let crc = ("x-amz-checksum-algorithm", "CRC32C");
     let answer = copy("/pkg/e", &[from, crc]).expect(200);
-    assert!(answer.element("ChecksumCRC32C").is_some(), "{}", answer.text());
+    assert!(
+        answer.element("ChecksumCRC32C").is_some(),
+        "{}",
+        answer.text()
+    );
 }
 
 #[test]
@@ -421,7 +517,9 @@ fn a_copy_onto_itself_changes_metadata_and_keeps_the_bytes() {
     let server = bucket();
     let bytes = pattern(20_000);
     put(&server, "/pkg/k", bytes.clone()).send().expect(200);
-    let call = server.call("PUT", "/pkg/k").header("x-amz-copy-source", "/pkg/k");
+    let call = server
+        .call("PUT", "/pkg/k")
+        .header("x-amz-copy-source", "/pkg/k");
     call.clone().send().expect_fault(400, "InvalidRequest");
     call.clone()
         .header("x-amz-metadata-directive", "COPY")
@@ -446,14 +544,24 @@ fn a_copy_that_cannot_be_is_refused() {
         (&[("x-amz-copy-source", "pkg")], 400, "InvalidArgument"),
         (&[("x-amz-copy-source", "pkg/")], 400, "InvalidArgument"),
         (&[("x-amz-copy-source", "")], 400, "InvalidArgument"),
-        (&[("x-amz-copy-source", "pkg/k?versionId=1")], 501, "NotImplemented"),
         (
-            &[("x-amz-copy-source", "pkg/k"), ("x-amz-metadata-directive", "MERGE")],
+            &[("x-amz-copy-source", "pkg/k?versionId=1")],
+            501,
+            "NotImplemented",
+        ),
+        (
+            &[
+                ("x-amz-copy-source", "pkg/k"),
+                ("x-amz-metadata-directive", "MERGE"),
+            ],
             400,
             "InvalidArgument",
         ),
         (
-            &[("x-amz-copy-source", "pkg/k"), ("x-amz-copy-source-if-match", "\"x\"")],
+            &[
+                ("x-amz-copy-source", "pkg/k"),
+                ("x-amz-copy-source-if-match", "\"x\""),
+            ],
             412,
             "PreconditionFailed",
         ),
@@ -471,7 +579,10 @@ fn a_copy_that_cannot_be_is_refused() {
         (
             &[
                 ("x-amz-copy-source", "pkg/k"),
-                ("x-amz-copy-source-if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+                (
+                    "x-amz-copy-source-if-unmodified-since",
+                    "Sat, 01 Jan 2000 00:00:00 GMT",
+                ),
             ],
             412,
             "PreconditionFailed",
@@ -482,7 +593,10 @@ fn a_copy_that_cannot_be_is_refused() {
             "NoSuchKey",
         ),
         (
-            &[("x-amz-copy-source", "pkg/k"), ("x-amz-server-side-encryption", "aws:kms")],
+            &[
+                ("x-amz-copy-source", "pkg/k"),
+                ("x-amz-server-side-encryption", "aws:kms"),
+            ],
             501,
             "NotImplemented",
         ),
@@ -493,7 +607,11 @@ fn a_copy_that_cannot_be_is_refused() {
             call = call.header(name, value);
         }
         let answer = call.send();
-        assert_eq!((answer.status, &*answer.code()), (*status, *code), "{headers:?}");
+        assert_eq!(
+            (answer.status, &*answer.code()),
+            (*status, *code),
+            "{headers:?}"
+        );
     }
     get(&server, "/pkg/new").expect_fault(404, "NoSuchKey");
 }
@@ -515,11 +633,15 @@ fn nobody_copies_what_they_may_not_read() {
     };
     for name in ["hidden", "shown"] {
         server.make_bucket(name);
-        put(&server, &format!("/{name}/k"), "abc").send().expect(200);
+        put(&server, &format!("/{name}/k"), "abc")
+            .send()
+            .expect(200);
     }
     server.call("PUT", "/own").by(ci.clone()).send().expect(200);
     let copy = |from: &str| {
-        let call = server.call("PUT", "/own/k").header("x-amz-copy-source", from);
+        let call = server
+            .call("PUT", "/own/k")
+            .header("x-amz-copy-source", from);
         call.by(ci.clone()).send()
     };
     copy("hidden/k").expect_fault(403, "AccessDenied");
@@ -527,5 +649,9 @@ fn nobody_copies_what_they_may_not_read() {
     // Who may not list does not learn what is missing.
     copy("shown/none").expect_fault(403, "AccessDenied");
     copy("shown/k").expect(200);
-    server.call("GET", "/hidden/k").by(ci).send().expect_fault(403, "AccessDenied");
+    server
+        .call("GET", "/hidden/k")
+        .by(ci)
+        .send()
+        .expect_fault(403, "AccessDenied");
 }

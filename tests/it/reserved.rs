@@ -20,7 +20,10 @@ fn get(server: &Server, name: &str) -> Answer {
 }
 
 fn finalize(server: &Server, body: &str) -> Answer {
-    server.call("PUT", "/pkg/.holdfast/finalize").body(body).send()
+    server
+        .call("PUT", "/pkg/.holdfast/finalize")
+        .body(body)
+        .send()
 }
 
 #[test]
@@ -40,7 +43,10 @@ fn reserved_keys_are_not_written() {
         .send()
         .expect_fault(400, "InvalidRequest");
     let uploads = format!("{target}?uploads");
-    server.call("POST", &uploads).send().expect_fault(400, "InvalidRequest");
+    server
+        .call("POST", &uploads)
+        .send()
+        .expect_fault(400, "InvalidRequest");
     let status = get(&server, "status.json").expect(200).text();
     assert!(status.contains("\"created\""), "{status}");
     get(&server, "x").expect_fault(404, "NoSuchKey");
@@ -59,10 +65,18 @@ fn there_is_no_manifest_before_the_end() {
 #[test]
 fn a_body_that_is_not_understood_finalizes_nothing() {
     let server = bucket();
-    for body in ["yes", "[]", "{\"abort\":true}", "{\"abort_uploads\":\"no\"}"] {
+    for body in [
+        "yes",
+        "[]",
+        "{\"abort\":true}",
+        "{\"abort_uploads\":\"no\"}",
+    ] {
         finalize(&server, body).expect_fault(400, "InvalidArgument");
     }
-    let digest = format!("{{\"expect_content_digest\":\"blake3:{}\"}}", "0".repeat(64));
+    let digest = format!(
+        "{{\"expect_content_digest\":\"blake3:{}\"}}",
+        "0".repeat(64)
+    );
     finalize(&server, &digest).expect_fault(412, "PreconditionFailed");
     let large = format!("{{}}{}", " ".repeat(70_000));
     let answer = finalize(&server, &large).expect(400);
@@ -87,14 +101,20 @@ fn the_end_is_idempotent_and_can_be_read_back() {
     let body = "{\"provenance\":{\"environment\":{\"os\":\"linux\"}}}";
     let first = finalize(&server, body).expect(200);
     assert!(first.body.is_empty());
-    let digest = first.header("x-holdfast-manifest-digest").unwrap().to_owned();
+    let digest = first
+        .header("x-holdfast-manifest-digest")
+        .unwrap()
+        .to_owned();
     assert!(digest.starts_with("blake3:") && digest.len() == 71);
     let etag = format!("\"{}\"", hex::encode(Md5::digest(body)));
     assert_eq!(first.header("etag"), Some(&*etag));
     let again = finalize(&server, "").expect(200);
     assert_eq!(again.header("x-holdfast-manifest-digest"), Some(&*digest));
     let read = get(&server, "finalize").expect(200);
-    assert_eq!((read.text(), read.header("etag")), (body.to_owned(), Some(&*etag)));
+    assert_eq!(
+        (read.text(), read.header("etag")),
+        (body.to_owned(), Some(&*etag))
+    );
     for name in ["manifest.cbor", "manifest.json"] {
         let read = get(&server, name).expect(200);
         assert_eq!(read.header("x-amz-meta-holdfast-digest"), Some(&*digest));
@@ -108,12 +128,18 @@ fn the_end_is_idempotent_and_can_be_read_back() {
         }
         // Read like any object.
         let target = format!("/pkg/.holdfast/{name}");
-        let range = server.call("GET", &target).header("range", "bytes=1-4").send();
+        let range = server
+            .call("GET", &target)
+            .header("range", "bytes=1-4")
+            .send();
         assert_eq!(range.expect(206).body, read.body[1..5]);
         let call = server.call("GET", &target).header("if-none-match", &etag);
         call.send().expect(304);
         let shown = server.call("HEAD", &target).send().expect(200);
-        assert_eq!(shown.header("content-length"), read.header("content-length"));
+        assert_eq!(
+            shown.header("content-length"),
+            read.header("content-length")
+        );
     }
 }
 
@@ -122,13 +148,20 @@ fn a_finalized_package_changes_no_more() {
     let server = bucket();
     server.call("PUT", "/pkg/k").body("abc").send().expect(200);
     server.make_bucket("other");
-    server.call("PUT", "/other/k").body("xyz").send().expect(200);
+    server
+        .call("PUT", "/other/k")
+        .body("xyz")
+        .send()
+        .expect(200);
     let digest = finalize(&server, "").expect(200);
     let digest = digest.header("x-holdfast-manifest-digest").unwrap();
     let refused = [
         server.call("PUT", "/pkg/k").body("abd").send(),
         server.call("PUT", "/pkg/new").body("abc").send(),
-        server.call("PUT", "/pkg/k").header("x-amz-copy-source", "other/k").send(),
+        server
+            .call("PUT", "/pkg/k")
+            .header("x-amz-copy-source", "other/k")
+            .send(),
         server.call("DELETE", "/pkg/k").send(),
         server.call("POST", "/pkg/k?uploads").send(),
         server.call("DELETE", "/pkg").send(),
@@ -141,28 +174,53 @@ fn a_finalized_package_changes_no_more() {
     assert!(answer.text().contains(digest), "{}", answer.text());
     // The same bytes again are no change: a script that is run again succeeds.
     let again = server.call("PUT", "/pkg/k").body("abc").send().expect(200);
-    assert_eq!(again.header("etag"), Some("\"900150983cd24fb0d6963f7d28e17f72\""));
-    assert_eq!(server.call("GET", "/pkg/k").send().expect(200).text(), "abc");
+    assert_eq!(
+        again.header("etag"),
+        Some("\"900150983cd24fb0d6963f7d28e17f72\"")
+    );
+    assert_eq!(
+        server.call("GET", "/pkg/k").send().expect(200).text(),
+        "abc"
+    );
 }
 
 #[test]
 fn sha256sum_checks_a_download() {
     let server = bucket();
-    let names = [("a", "a"), ("b c", "b%20c"), ("d\\e", "d%5Ce"), ("f\ng", "f%0Ag"), ("é", "%C3%A9")];
+    let names = [
+        ("a", "a"),
+        ("b c", "b%20c"),
+        ("d\\e", "d%5Ce"),
+        ("f\ng", "f%0Ag"),
+        ("é", "%C3%A9"),
+    ];
     let directory = server.directory().join("download");
     std::fs::create_dir(&directory).unwrap();
     for (name, raw) in names {
-        server.call("PUT", &format!("/pkg/{raw}")).body(name).send().expect(200);
-        let read = server.call("GET", &format!("/pkg/{raw}")).send().expect(200);
+        server
+            .call("PUT", &format!("/pkg/{raw}"))
+            .body(name)
+            .send()
+            .expect(200);
+        let read = server
+            .call("GET", &format!("/pkg/{raw}"))
+            .send()
+            .expect(200);
         std::fs::write(directory.join(name), read.body).unwrap();
     }
     server.call("PUT", "/pkg/folder/").send().expect(200);
     let sums = get(&server, "SHA256SUMS").expect(200);
-    let shown = server.call("HEAD", "/pkg/.holdfast/SHA256SUMS").send().expect(200);
+    let shown = server
+        .call("HEAD", "/pkg/.holdfast/SHA256SUMS")
+        .send()
+        .expect(200);
     for name in ["content-length", "etag"] {
         assert_eq!(shown.header(name), sums.header(name), "{name}");
     }
-    assert_eq!(sums.header("content-length"), Some(&*sums.body.len().to_string()));
+    assert_eq!(
+        sums.header("content-length"),
+        Some(&*sums.body.len().to_string())
+    );
     let etag = sums.header("etag").unwrap().trim_matches('"');
     assert!(etag.len() != 32 || !etag.bytes().all(|b| b.is_ascii_hexdigit()));
     std::fs::write(directory.join("SHA256SUMS"), &sums.body).unwrap();
@@ -197,7 +255,10 @@ fn the_list_of_checksums_is_read_in_ranges_however_long() {
     });
     let whole = get(&server, "SHA256SUMS").expect(200);
     assert_eq!(whole.text().lines().count(), 1100);
-    assert_eq!(whole.header("content-length"), Some(&*whole.body.len().to_string()));
+    assert_eq!(
+        whole.header("content-length"),
+        Some(&*whole.body.len().to_string())
+    );
     for (first, last) in [(0, 9), (1_000_000, 1_200_000), (500, whole.body.len() - 1)] {
         let range = format!("bytes={first}-{last}");
         let call = server.call("GET", "/pkg/.holdfast/SHA256SUMS");
@@ -218,10 +279,17 @@ fn events_are_read_from_where_one_stands() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let types: Vec<_> = lines.iter().map(|event| event["event_type"].as_str().unwrap()).collect();
+    let types: Vec<_> = lines
+        .iter()
+        .map(|event| event["event_type"].as_str().unwrap())
+        .collect();
     assert_eq!(
         types,
-        ["v1.package.created", "v1.retention.default_applied", "v1.file.ingested"]
+        [
+            "v1.package.created",
+            "v1.retention.default_applied",
+            "v1.file.ingested"
+        ]
     );
     assert_eq!(lines[2]["payload"]["relative_path"], "k");
     let last = lines[2]["sequence"].as_u64().unwrap();
@@ -251,16 +319,36 @@ fn events_are_read_from_where_one_stands() {
 #[test]
 fn special_objects_are_listed_when_asked_for() {
     let server = bucket();
-    server.call("PUT", "/pkg/.holdfast-like").body("abc").send().expect(200);
-    let plain = server.call("GET", "/pkg?list-type=2").send().expect(200).text();
+    server
+        .call("PUT", "/pkg/.holdfast-like")
+        .body("abc")
+        .send()
+        .expect(200);
+    let plain = server
+        .call("GET", "/pkg?list-type=2")
+        .send()
+        .expect(200)
+        .text();
     assert!(!plain.contains(".holdfast/"), "{plain}");
     let asked = "/pkg?list-type=2&prefix=.holdfast/";
     let open = server.call("GET", asked).send().expect(200).text();
-    assert!(open.contains("SHA256SUMS") && !open.contains("manifest"), "{open}");
+    assert!(
+        open.contains("SHA256SUMS") && !open.contains("manifest"),
+        "{open}"
+    );
     finalize(&server, "").expect(200);
     let closed = server.call("GET", asked).send().expect(200).text();
-    for name in ["SHA256SUMS", "finalize", "manifest.cbor", "manifest.json", "status.json"] {
-        assert!(closed.contains(&format!("<Key>.holdfast/{name}</Key>")), "{closed}");
+    for name in [
+        "SHA256SUMS",
+        "finalize",
+        "manifest.cbor",
+        "manifest.json",
+        "status.json",
+    ] {
+        assert!(
+            closed.contains(&format!("<Key>.holdfast/{name}</Key>")),
+            "{closed}"
+        );
     }
 }
 
@@ -272,7 +360,9 @@ fn special_objects_can_be_copied() {
     server.make_bucket("other");
     for name in ["manifest.json", "SHA256SUMS"] {
         let from = format!("pkg/.holdfast/{name}");
-        let call = server.call("PUT", "/other/copy").header("x-amz-copy-source", &from);
+        let call = server
+            .call("PUT", "/other/copy")
+            .header("x-amz-copy-source", &from);
         call.send().expect(200);
         let copy = server.call("GET", "/other/copy").send().expect(200);
         assert_eq!(copy.body, get(&server, name).expect(200).body);
