@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 
 from ..model import Cases, Client
 from ..trial import Trial
@@ -98,7 +99,7 @@ def frozen(cli: Finalize, t: Trial) -> None:
     tree = t.folder / "tree"
     cli.aws(t, "s3", "sync", f"s3://{bucket}", tree, "--no-progress")
     t.s3.put_object(Bucket=bucket, Key=".holdfast/finalize", Body=b"")
-    last = _read_json(cli, t, f"s3://{bucket}/.holdfast/status.json")["last_event_sequence"]
+    last = _read_json(cli, t, f"s3://{bucket}/.holdfast/status.json")["last_sequence"]
     key = "data/file 03+ü.bin"
     t.file(3, "other")
     cli.refused(t, "AccessDenied", "s3", "cp", t.folder / "other", f"s3://{bucket}/new")
@@ -113,7 +114,7 @@ def frozen(cli: Finalize, t: Trial) -> None:
     ran = cli.aws(t, "s3", "cp", "--recursive", tree / "data", f"s3://{bucket}/data")
     t.equal(ran.text.count("upload:"), 25, "files of the repeated upload")
     t.s3.put_object(Bucket=bucket, Key=key, Body=files[key])
-    now = _read_json(cli, t, f"s3://{bucket}/.holdfast/status.json")["last_event_sequence"]
+    now = _read_json(cli, t, f"s3://{bucket}/.holdfast/status.json")["last_sequence"]
     t.equal(now, last, "last sequence after all that")
     t.equal(sorted(t.keys(bucket)), sorted(files), "keys")
 
@@ -230,11 +231,11 @@ def packages(_: Extension, t: Trial) -> None:
     t.equal([p["id"] for p in listed], [package["id"]], "packages by subject")
     found, after = [], ""
     while True:
-        page = api(t, f"{base}/files?limit=10{after}")
+        page = api(t, f"{base}/files?{after}limit=10")
         found += page["files"]
         if not page.get("next"):
             break
-        after = f"&after={page['next']}"
+        after = f"after={urllib.parse.quote(page['next'], safe='')}&"
     t.equal({f["relative_path"]: f["size_bytes"] for f in found},
             {k: len(v) for k, v in files.items()}, "files over pages")
     large = next(f for f in found if f["relative_path"] == "large.bin")
