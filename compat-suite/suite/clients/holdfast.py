@@ -136,7 +136,7 @@ def events_object(cli: Finalize, t: Trial) -> None:
     t.s3.put_object(Bucket=bucket, Key=".holdfast/finalize", Body=b"")
     text = cli.aws(t, "s3", "cp", f"s3://{bucket}/.holdfast/events/since/0.jsonl", "-").text
     events = [json.loads(line) for line in text.splitlines()]
-    kinds = [event["type"] for event in events]
+    kinds = [event["event_type"] for event in events]
     t.equal(kinds[:2], ["v1.package.created", "v1.retention.default_applied"], "first events")
     t.equal(kinds[-1], "v1.package.finalized", "last event")
     t.equal(kinds.count("v1.file.ingested"), len(files), "files ingested")
