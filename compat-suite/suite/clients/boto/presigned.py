@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ...trial import Trial
 from .client import Boto3, case
 
@@ -55,9 +57,9 @@ def expiry(_: Boto3, t: Trial) -> None:
     for version in ("s3", "s3v4"):
         s3 = t.world.s3(signature_version=version)
         where = {"Bucket": bucket, "Key": "k"}
-        past = s3.generate_presigned_url("get_object", Params=where, ExpiresIn=-5)
-        said = t.run(["curl", "-sS", "-w", "%{http_code}", past]).text
-        t.true(said.endswith(("403", "400")), f"an expired {version} URL: {said[-200:]}")
+        short = s3.generate_presigned_url("get_object", Params=where, ExpiresIn=1)
+        time.sleep(2.1)
+        t.equal(_status(t, short), "403", f"status of an expired {version} URL")
         url = s3.generate_presigned_url("get_object", Params=where)
         t.equal(_status(t, url.replace("/k?", "/j?")), "403", f"{version} URL of another key")
 
