@@ -74,7 +74,7 @@ impl Db {
     /// Whether the database answers.
     pub async fn probe(&self) -> Result<()> {
         sqlx::query("SELECT last_sequence FROM log_head WHERE id = 1")
-            .fetch_one(&self.readers)
+            .fetch_optional(&self.readers)
             .await?;
         Ok(())
     }
