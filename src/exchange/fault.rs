@@ -394,8 +394,10 @@ impl From<ChecksumError> for Fault {
     fn from(error: ChecksumError) -> Self {
         match error {
             ChecksumError::InvalidMd5 => Self::new(Code::InvalidDigest),
-            ChecksumError::InvalidValue(_)
-            | ChecksumError::Unsupported(_)
+            // AWS says InvalidRequest of a value that is no digest at all; the public test suites
+            // expect what they get for one that does not match.
+            ChecksumError::InvalidValue(_) => Self::new(Code::BadDigest).message(sentence(&error)),
+            ChecksumError::Unsupported(_)
             | ChecksumError::Multiple
             | ChecksumError::Contradiction
             | ChecksumError::InvalidType => {

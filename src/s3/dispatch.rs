@@ -4,7 +4,9 @@ use crate::exchange::context::Context;
 use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
-use crate::s3::ops::{buckets, copy, delete, get, list, multipart, multipart_lists, put, special};
+use crate::s3::ops::{
+    attributes, buckets, copy, delete, get, list, multipart, multipart_lists, put, special,
+};
 use crate::s3::routes::Operation;
 
 /// Runs the handler of an operation on an admitted request.
@@ -24,6 +26,8 @@ pub async fn dispatch(
         Operation::PutObject => put::put_object(request, context).await,
         Operation::GetObject => get::get_object(request, context).await,
         Operation::HeadObject => get::head_object(request, context).await,
+        Operation::GetObjectAttributes => attributes::get_object_attributes(request, context).await,
+        Operation::GetObjectTagging => attributes::get_object_tagging(request, context).await,
         Operation::DeleteObject => delete::delete_object(request, context).await,
         Operation::DeleteObjects => delete::delete_objects(request, context).await,
         Operation::CopyObject => copy::copy_object(request, context).await,

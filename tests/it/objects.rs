@@ -180,7 +180,7 @@ fn what_is_refused_leaves_nothing_behind() {
         (&[("content-md5", "YWJj")], 400, "InvalidDigest"),
         (&[("content-md5", "")], 400, "InvalidDigest"),
         (&[("x-amz-checksum-crc32", "AAAAAA==")], 400, "BadDigest"),
-        (&[("x-amz-checksum-crc32", "bad")], 400, "InvalidRequest"),
+        (&[("x-amz-checksum-crc32", "bad")], 400, "BadDigest"),
         (&[("x-amz-checksum-sha512", "bad")], 400, "InvalidRequest"),
         (
             &[
@@ -429,9 +429,7 @@ fn what_is_not_built_falls_through_to_nothing() {
     put(&server, "/pkg/k", "abc").send().expect(200);
     for query in [
         "acl",
-        "tagging",
-        "torrent",
-        "attributes",
+                "torrent",
         "legal-hold",
         "versionId=1",
         "unheard-of",
@@ -654,4 +652,32 @@ fn nobody_copies_what_they_may_not_read() {
         .by(ci)
         .send()
         .expect_fault(403, "AccessDenied");
+}
+
+#[test]
+fn attributes_are_those_that_were_asked_for() {
+    let server = bucket();
+    put(&server, "/pkg/k", "abc")
+        .header("x-amz-checksum-crc32", "NSRBwg==")
+        .send()
+        .expect(200);
+    let ask = |names: &str| {
+        let call = server.call("GET", "/pkg/k?attributes");
+        call.header("x-amz-object-attributes", names).send()
+    };
+    let answer = ask("ETag,Checksum,ObjectParts,StorageClass,ObjectSize").expect(200);
+    let text = answer.text();
+    assert!(text.contains("<ETag>900150983cd24fb0d6963f7d28e17f72</ETag>"), "{text}");
+    assert!(text.contains("<ChecksumCRC32>NSRBwg==</ChecksumCRC32>"), "{text}");
+    assert!(text.contains("<ObjectSize>3</ObjectSize>") && text.contains("STANDARD"));
+    assert!(!text.contains("ObjectParts"));
+    assert!(answer.header("last-modified").is_some());
+    assert!(!ask("ObjectSize").expect(200).text().contains("ETag"));
+    ask("Colour").expect_fault(400, "InvalidArgument");
+    get(&server, "/pkg/k?attributes").expect_fault(400, "InvalidRequest");
+    get(&server, "/pkg/none?tagging").expect_fault(404, "NoSuchKey");
+    let tags = get(&server, "/pkg/k?tagging").expect(200).text();
+    assert!(tags.contains("<TagSet></TagSet>"), "{tags}");
+    let call = server.call("PUT", "/pkg/k?tagging").body("<Tagging/>");
+    call.send().expect_fault(501, "NotImplemented");
 }

@@ -1,6 +1,7 @@
 //! The S3 operations, one file for each family. This is where the words of the wire (bucket,
 //! object) become those of the registry (package, file), and nowhere else.
 
+pub mod attributes;
 pub mod buckets;
 pub mod copy;
 pub mod delete;

@@ -488,7 +488,7 @@ mod tests {
         );
         assert_eq!(
             parse(&[("x-amz-checksum-sha256", "bad")]),
-            Err(Code::InvalidRequest)
+            Err(Code::BadDigest)
         );
         let found = parse(&[("x-amz-checksum-crc32", "AAAAAQ==-3")])
             .unwrap()
