@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::local::LocalStore;
 use super::pins::{Pin, Pins};
-use super::read::{BlobReader, BlobRef};
+use super::read::{BlobReader, BlobRef, Reading};
 use super::settings::{BlobSettings, INLINE_LIMIT_BYTES};
 use super::store::{BlobError, BlobStore, BlobWriter, Receipt, StoredObject};
 use crate::domain::digest::{ContentAddress, Digests};
@@ -25,9 +24,6 @@ pub const LOCAL_BACKEND: &str = "local";
 
 /// How long a write waits for the deletion of the same bytes to end: one unlink and one sync.
 const DELETION_WAIT: Duration = Duration::from_secs(10);
-
-/// How many lost hash trees are computed anew at a time: each costs a core.
-const REBUILDS_AT_ONCE: usize = 1;
 
 /// The stores of this process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,7 +37,7 @@ struct Shared {
     stores: Vec<Arc<dyn BlobStore>>,
     inline_max_bytes: usize,
     pins: Pins,
-    rebuilds: Arc<Semaphore>,
+    reading: Arc<Reading>,
 }
 
 impl Blobs {
@@ -61,7 +57,7 @@ impl Blobs {
                 stores,
                 inline_max_bytes,
                 pins: Pins::default(),
-                rebuilds: Arc::new(Semaphore::new(REBUILDS_AT_ONCE)),
+                reading: Arc::default(),
             }),
         }
     }
@@ -92,13 +88,13 @@ impl Blobs {
         }
     }
 
-    /// Opens a range of a blob (`0..size_bytes` for all of it) and checks its first chunk, up to
-    /// 1 MiB: damage found there is an error here, before anything is answered. Every further chunk
-    /// is checked before it is given. Panics when the range does not lie in the blob.
+    /// Opens a range of a blob (`0..size_bytes` for all of it) and checks it as a whole up to 1 MiB,
+    /// beyond that its first chunk: damage found there is an error here, before anything is answered.
+    /// Every further chunk is checked before it is given. Panics when the range does not lie in the blob.
     pub async fn read(&self, blob: &BlobRef, range: Range<u64>) -> Result<BlobReader, BlobError> {
         let store = Arc::clone(self.store(&blob.backend_id)?);
-        let rebuilds = Arc::clone(&self.shared.rebuilds);
-        BlobReader::open(store, rebuilds, blob.clone(), range).await
+        let reading = Arc::clone(&self.shared.reading);
+        BlobReader::open(store, reading, blob.clone(), range).await
     }
 
     /// How many bytes the store has of a blob; `None` when it has no such object. Reads none of them.

@@ -15,7 +15,6 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,12 +23,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 #[cfg(test)]
 use super::faults::{Faults, Strike};
-use super::store::{BlobError, BlobStore, BlobWriter, RawBlob, Receipt, StoredObject};
+use super::store::{BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject};
 use crate::domain::digest::ContentAddress;
 
 /// How much goes to the blocking pool at once. A writer holds two such buffers: one being filled,
@@ -95,10 +95,10 @@ impl BlobStore for LocalStore {
         }))
     }
 
-    fn open(&self, object_key: &str) -> Result<Box<dyn RawBlob>, BlobError> {
+    fn open(&self, object_key: &str, patience: Patience) -> Result<Box<dyn RawBlob>, BlobError> {
         let missing = || self.disk.missing(object_key);
         let address = address_of_key(object_key).ok_or_else(missing)?;
-        let file = open_to_read(&self.disk.blob_path(address)).map_err(|error| {
+        let file = open_to_read(&self.disk.blob_path(address), patience).map_err(|error| {
             if error.kind() == ErrorKind::NotFound {
                 missing()
             } else {
@@ -108,6 +108,7 @@ impl BlobStore for LocalStore {
         Ok(Box::new(LocalBlob {
             disk: Arc::clone(&self.disk),
             address,
+            patience,
             file,
             tree: None,
         }))
@@ -197,13 +198,22 @@ fn stored_object(address: ContentAddress, metadata: &Metadata) -> Option<StoredO
     })
 }
 
-fn open_to_read(path: &Path) -> io::Result<File> {
-    // Without O_NONBLOCK a named pipe in a blob's place would hang the reader for ever.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
+fn open_to_read(path: &Path, patience: Patience) -> io::Result<File> {
+    // Without NONBLOCK a named pipe in a blob's place would hang the reader for ever.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match patience {
+        Patience::Wait => Ok(rustix::fs::open(path, flags, Mode::empty())?.into()),
+        Patience::AtHand => {
+            // The kernel resolves the path from its caches or not at all. Where it does not know
+            // how (before Linux 5.12, or in a sandbox), nothing is ever at hand.
+            let resolve = ResolveFlags::CACHED;
+            match rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve) {
+                Ok(file) => Ok(file.into()),
+                Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => Err(ErrorKind::WouldBlock.into()),
+                Err(errno) => Err(errno.into()),
+            }
+        }
+    }
 }
 
 fn create_new(path: &Path) -> io::Result<File> {
@@ -402,7 +412,6 @@ impl Disk {
     /// What a failed read says of the blob: that the medium gives no bytes, or that something else
     /// stands in its place, is damage and not a passing trouble.
     fn read_error(&self, address: ContentAddress, cause: io::Error) -> BlobError {
-        use rustix::io::Errno;
         let is_damage = [Errno::IO, Errno::ISDIR, Errno::LOOP, Errno::NXIO]
             .iter()
             .any(|errno| cause.raw_os_error() == Some(errno.raw_os_error()));
@@ -583,6 +592,7 @@ impl BlobWriter for LocalWriter {
 struct LocalBlob {
     disk: Arc<Disk>,
     address: ContentAddress,
+    patience: Patience,
     file: File,
     /// Opened when it is first asked for.
     tree: Option<File>,
@@ -602,30 +612,23 @@ impl RawBlob for LocalBlob {
         }
     }
 
-    fn read(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError> {
+    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<usize, BlobError> {
         #[cfg(test)]
         let struck = self.disk.faults.strike(Strike::Read);
         #[cfg(not(test))]
         let struck = Ok(());
         struck
-            .and_then(|()| read_range(&self.file, range, into))
+            .and_then(|()| read_at(&self.file, start, into, self.patience))
             .map_err(|error| self.disk.read_error(self.address, error))
     }
 
-    fn read_tree(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError> {
-        if self.tree.is_none() {
-            match open_to_read(&self.disk.tree_path(self.address)) {
-                Ok(file) => self.tree = Some(file),
-                Err(error) => return self.excuse_tree(error),
-            }
-        }
-        match &self.tree {
-            Some(file) => match read_range(file, range, into) {
-                Ok(()) => Ok(()),
-                Err(error) => self.excuse_tree(error),
-            },
-            None => Ok(()),
-        }
+    fn read_tree(&mut self, start: u64, into: &mut [u8]) -> Result<usize, BlobError> {
+        let read = match &self.tree {
+            Some(file) => read_at(file, start, into, self.patience),
+            None => open_to_read(&self.disk.tree_path(self.address), self.patience)
+                .and_then(|file| read_at(self.tree.insert(file), start, into, self.patience)),
+        };
+        read.or_else(|error| self.excuse_tree(error))
     }
 
     fn replace_tree(&mut self, tree: &[u8]) -> Result<(), BlobError> {
@@ -636,42 +639,46 @@ impl RawBlob for LocalBlob {
 }
 
 impl LocalBlob {
-    /// A tree that cannot be read counts as missing, but for want of descriptors: then the blob
-    /// could not be hashed anew either.
-    fn excuse_tree(&self, error: io::Error) -> Result<(), BlobError> {
-        use rustix::io::Errno;
-        let is_passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM]
+    /// A tree that cannot be read counts as missing, but for want of patience or of descriptors: then
+    /// the blob could not be hashed anew either.
+    fn excuse_tree(&self, error: io::Error) -> Result<usize, BlobError> {
+        let is_passing = [Errno::AGAIN, Errno::MFILE, Errno::NFILE, Errno::NOMEM]
             .iter()
             .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
-        if is_passing {
+        if is_passing || error.kind() == ErrorKind::WouldBlock {
             return Err(self.disk.error(error));
         }
-        Ok(())
+        Ok(0)
     }
 }
 
-fn read_range(file: &File, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
-    let wanted = into.len() + (range.end - range.start) as usize;
-    into.reserve_exact(wanted - into.len());
-    let mut offset = range.start;
-    while into.len() < wanted {
-        match rustix::io::pread(file, rustix::buffer::spare_capacity(into), offset) {
+fn read_at(file: &File, start: u64, into: &mut [u8], patience: Patience) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < into.len() {
+        let offset = start + filled as u64;
+        let rest = &mut into[filled..];
+        let read = match patience {
+            Patience::Wait => rustix::io::pread(file, rest, offset),
+            Patience::AtHand => {
+                let mut rest = [io::IoSliceMut::new(rest)];
+                rustix::io::preadv2(file, &mut rest, offset, ReadWriteFlags::NOWAIT)
+            }
+        };
+        match read {
             Ok(0) => break,
-            Ok(count) => offset += count as u64,
-            Err(rustix::io::Errno::INTR) => {}
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            // File systems that cannot tell whether they would wait.
+            Err(Errno::OPNOTSUPP) => return Err(ErrorKind::WouldBlock.into()),
             Err(errno) => return Err(errno.into()),
         }
     }
-    // The vector may have had more room than was asked for.
-    into.truncate(wanted);
-    Ok(())
+    Ok(filled)
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-
-    use rustix::io::Errno;
 
     use super::super::conformance::{assert_staging_is_empty, content};
     use super::*;
@@ -755,7 +762,7 @@ mod tests {
             assert!(store.begin(None).await.is_err());
             assert!(store.probe().await.is_err());
             assert!(store.delete(&kept.to_hex()).await.is_err());
-            assert!(store.open(&kept.to_hex()).is_ok());
+            assert!(store.open(&kept.to_hex(), Patience::Wait).is_ok());
             assert_staging_is_empty(data_dir.path()).await;
             let restarted = LocalStore::open("local", data_dir.path()).await.unwrap();
             put(&restarted, b"lost").await.unwrap();
@@ -767,9 +774,9 @@ mod tests {
         let (_data_dir, store) = store().await;
         let key = put(&store, b"bytes").await.unwrap().to_hex();
         let read = |errno| {
-            let mut blob = store.open(&key).unwrap();
+            let mut blob = store.open(&key, Patience::Wait).unwrap();
             store.faults().plan(Strike::Read, 0, errno);
-            blob.read(0..5, &mut Vec::new()).unwrap_err()
+            blob.read(0, &mut [0; 5]).unwrap_err()
         };
         assert!(matches!(read(Errno::IO), BlobError::Corrupt { .. }));
         assert!(matches!(read(Errno::NOMEM), BlobError::Unavailable { .. }));

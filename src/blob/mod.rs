@@ -5,6 +5,7 @@
 //! is what a new kind of storage implements, and it is finished when `conformance.rs` passes.
 
 pub mod blobs;
+pub mod buffers;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

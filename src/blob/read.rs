@@ -4,6 +4,7 @@
 //! one only the groups that the range touches, against the hash tree beside it. The tree is a cache:
 //! when it is missing or wrong, the blob is hashed once and the tree written anew.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -17,21 +18,43 @@ use futures_util::{FutureExt, Stream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::store::{BlobError, BlobStore, RawBlob};
+use super::buffers::{BUFFER_BYTES, Buffers};
+use super::store::{BlobError, BlobStore, Patience, RawBlob};
 use crate::domain::digest::ContentAddress;
 use crate::domain::hash_tree::{Damage, PAIR_BYTES, TreeBuilder, Walk, tree_bytes};
 
 /// How much is read and checked at once: large enough that the trip to the blocking pool (some
-/// 20 µs) disappears beside the hashing (60 µs), small enough to stay in a core's cache between the
+/// 20 µs) disappears beside the hashing (45 µs), small enough to stay in a core's cache between the
 /// two.
-const CHUNK_BYTES: u64 = 256 * 1024;
+const CHUNK_BYTES: u64 = BUFFER_BYTES as u64;
 
 /// Ranges up to this length are checked whole before their first byte is given, so that damage is a
 /// clean error and not a broken connection.
 const WHOLE_BYTES: u64 = 1 << 20;
 
+/// Ranges up to this length are read on the caller's thread when they are in memory anyway: the trip
+/// to the blocking pool would cost as much as the rest.
+const AT_HAND_BYTES: u64 = 128 * 1024;
+
 /// How much of the hash tree is read at once: the nodes under 64 groups lie together.
 const WINDOW_BYTES: u64 = 4096;
+
+/// What all readers of a process share.
+#[derive(Debug)]
+pub struct Reading {
+    buffers: Buffers,
+    /// How many lost hash trees may be computed anew at a time: each costs a core.
+    rebuilds: Semaphore,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            buffers: Buffers::default(),
+            rebuilds: Semaphore::new(1),
+        }
+    }
+}
 
 /// A stored blob, as a row describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +69,10 @@ pub struct BlobRef {
     pub size_bytes: u64,
 }
 
-/// The checked bytes of a range, in chunks of at most 1 MiB, the next of which is read while the
+/// The checked bytes of a range, in chunks of at most 256 KiB, the next of which is read while the
 /// last is on its way. Ends after the first error; what was given before it is good.
 pub struct BlobReader {
-    first: Option<Bytes>,
+    ready: VecDeque<Bytes>,
     ahead: Option<BoxFuture<'static, Step>>,
     shared: Arc<Shared>,
 }
@@ -58,17 +81,17 @@ pub struct BlobReader {
 struct Shared {
     store: Arc<dyn BlobStore>,
     blob: BlobRef,
-    /// How many trees may be computed anew at a time in this process.
-    rebuilds: Arc<Semaphore>,
+    reading: Arc<Reading>,
 }
 
-type Step = Result<(Session, Bytes), BlobError>;
+/// Chunks, and where to go on.
+type Step = Result<(Session, VecDeque<Bytes>), BlobError>;
 
 impl BlobReader {
-    /// Opens a range and checks its first chunk.
+    /// Opens a range and checks all of it, or its first chunk if it is long.
     pub async fn open(
         store: Arc<dyn BlobStore>,
-        rebuilds: Arc<Semaphore>,
+        reading: Arc<Reading>,
         blob: BlobRef,
         range: Range<u64>,
     ) -> Result<Self, BlobError> {
@@ -79,24 +102,33 @@ impl BlobReader {
         let shared = Arc::new(Shared {
             store,
             blob,
-            rebuilds,
+            reading,
         });
         let mut reader = Self {
-            first: None,
+            ready: VecDeque::new(),
             ahead: None,
-            shared,
+            shared: Arc::clone(&shared),
         };
-        if range.is_empty() && reader.shared.blob.size_bytes > 0 {
+        if range.is_empty() && shared.blob.size_bytes > 0 {
             return Ok(reader);
         }
+        if range.end - range.start <= AT_HAND_BYTES {
+            match Session::begin(&shared, range.clone(), Patience::AtHand, None) {
+                Ok((_, ready)) => {
+                    reader.ready = ready;
+                    return Ok(reader);
+                }
+                Err(ReadError::Store(error)) if !error.is_would_wait() => return Err(error),
+                Err(_) => {}
+            }
+        }
         let step = spawn_blocking({
-            let shared = Arc::clone(&reader.shared);
-            let range = range.clone();
-            move || Session::open(&shared, range, None)?.next_chunk(&shared)
+            let (shared, range) = (Arc::clone(&shared), range.clone());
+            move || Session::begin(&shared, range, Patience::Wait, None)
         });
-        let (session, bytes) = settle(Arc::clone(&reader.shared), step, range).await?;
+        let (session, ready) = settle(shared, step, range).await?;
+        reader.ready = ready;
         reader.read_ahead(session);
-        reader.first = Some(bytes).filter(|bytes| !bytes.is_empty());
         Ok(reader)
     }
 
@@ -108,7 +140,7 @@ impl BlobReader {
         // Started here and not at the first poll: the disk works while the socket does.
         let step = spawn_blocking({
             let shared = Arc::clone(&self.shared);
-            move || session.next_chunk(&shared)
+            move || session.go_on(&shared)
         });
         self.ahead = Some(settle(Arc::clone(&self.shared), step, range).boxed());
     }
@@ -118,20 +150,22 @@ impl Stream for BlobReader {
     type Item = Result<Bytes, BlobError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(bytes) = self.first.take() {
-            return Poll::Ready(Some(Ok(bytes)));
+        if self.ready.is_empty()
+            && let Some(ahead) = &mut self.ahead
+        {
+            let Poll::Ready(step) = ahead.poll_unpin(context) else {
+                return Poll::Pending;
+            };
+            self.ahead = None;
+            match step {
+                Ok((session, ready)) => {
+                    self.ready = ready;
+                    self.read_ahead(session);
+                }
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
         }
-        let Some(ahead) = &mut self.ahead else {
-            return Poll::Ready(None);
-        };
-        let Poll::Ready(step) = ahead.poll_unpin(context) else {
-            return Poll::Pending;
-        };
-        self.ahead = None;
-        Poll::Ready(Some(step.map(|(session, bytes)| {
-            self.read_ahead(session);
-            bytes
-        })))
+        Poll::Ready(self.ready.pop_front().map(Ok))
     }
 }
 
@@ -143,10 +177,10 @@ impl fmt::Debug for BlobReader {
     }
 }
 
-/// Waits for a chunk; when the hash tree is of no use, computes it anew and reads the chunk again.
+/// Waits for chunks; when the hash tree is of no use, computes it anew and reads again.
 async fn settle(
     shared: Arc<Shared>,
-    step: JoinHandle<Result<(Session, Bytes), ReadError>>,
+    step: JoinHandle<Result<(Session, VecDeque<Bytes>), ReadError>>,
     range: Range<u64>,
 ) -> Step {
     match joined(&shared, step).await {
@@ -154,17 +188,17 @@ async fn settle(
         Err(ReadError::Store(error)) => return Err(error),
         Err(ReadError::Tree) => {}
     }
-    let _permit = shared.rebuilds.acquire().await;
+    let _permit = shared.reading.rebuilds.acquire().await;
     let again = spawn_blocking({
         let shared = Arc::clone(&shared);
         move || {
             // Another reader may have repaired it while this one waited.
-            match Session::open(&shared, range.clone(), None)?.next_chunk(&shared) {
+            match Session::begin(&shared, range.clone(), Patience::Wait, None) {
                 Err(ReadError::Tree) => {}
                 settled => return settled,
             }
             let tree = rebuild_tree(&shared)?;
-            Session::open(&shared, range, Some(tree))?.next_chunk(&shared)
+            Session::begin(&shared, range, Patience::Wait, Some(tree))
         }
     });
     joined(&shared, again).await.map_err(|error| match error {
@@ -207,8 +241,8 @@ impl Shared {
     }
 
     /// Opens the object and looks at its length.
-    fn open(&self) -> Result<Box<dyn RawBlob>, BlobError> {
-        let mut raw = self.store.open(&self.blob.object_key)?;
+    fn open(&self, patience: Patience) -> Result<Box<dyn RawBlob>, BlobError> {
+        let mut raw = self.store.open(&self.blob.object_key, patience)?;
         let stored = raw.size_bytes()?;
         if stored != self.blob.size_bytes {
             let expected = self.blob.size_bytes;
@@ -218,47 +252,61 @@ impl Shared {
     }
 }
 
-/// An open blob and how far the reading has come. Lives on the blocking pool.
+/// An open blob and how far the reading has come.
 struct Session {
     raw: Box<dyn RawBlob>,
     walk: Walk,
     /// What is still to be given.
     range: Range<u64>,
-    /// Chunks end at multiples of this.
-    step_bytes: u64,
     tree: TreeWindow,
 }
 
 impl Session {
-    fn open(shared: &Shared, range: Range<u64>, tree: Option<Vec<u8>>) -> Result<Self, ReadError> {
+    /// Opens the blob and reads the range, or its first chunk if it is long.
+    fn begin(
+        shared: &Shared,
+        range: Range<u64>,
+        patience: Patience,
+        tree: Option<Vec<u8>>,
+    ) -> Result<(Self, VecDeque<Bytes>), ReadError> {
         let size_bytes = shared.blob.size_bytes;
-        let is_short = range.end - range.start <= WHOLE_BYTES;
-        Ok(Self {
-            raw: shared.open()?,
+        let mut session = Self {
+            raw: shared.open(patience)?,
             walk: Walk::new(shared.blob.address, size_bytes, &range),
-            range,
-            step_bytes: if is_short { u64::MAX } else { CHUNK_BYTES },
+            range: range.clone(),
             tree: TreeWindow {
                 start: 0,
                 bytes: tree.unwrap_or_default(),
                 tree_bytes: tree_bytes(size_bytes),
             },
-        })
+        };
+        let mut ready = VecDeque::from([session.next_chunk(shared)?]);
+        while range.end - range.start <= WHOLE_BYTES && !session.range.is_empty() {
+            ready.push_back(session.next_chunk(shared)?);
+        }
+        ready.retain(|chunk| !chunk.is_empty());
+        Ok((session, ready))
     }
 
-    fn next_chunk(mut self, shared: &Shared) -> Result<(Self, Bytes), ReadError> {
+    /// Reads one chunk more.
+    fn go_on(mut self, shared: &Shared) -> Result<(Self, VecDeque<Bytes>), ReadError> {
+        let chunk = self.next_chunk(shared)?;
+        Ok((self, VecDeque::from([chunk])))
+    }
+
+    fn next_chunk(&mut self, shared: &Shared) -> Result<Bytes, ReadError> {
         let groups = self.walk.remaining();
-        let end = (groups.start / self.step_bytes + 1).saturating_mul(self.step_bytes);
-        let end = end.min(groups.end);
-        let mut bytes = Vec::with_capacity((end - groups.start) as usize);
-        self.raw.read(groups.start..end, &mut bytes)?;
-        if bytes.len() as u64 != end - groups.start {
+        let end = (groups.start + 1)
+            .next_multiple_of(CHUNK_BYTES)
+            .min(groups.end);
+        let length = (end - groups.start) as usize;
+        let mut buffer = shared.reading.buffers.take(length);
+        let bytes = &mut buffer.bytes_mut()[..length];
+        if self.raw.read(groups.start, bytes)? != length {
             return Err(shared.damaged("it ends early").into());
         }
-        let Self {
-            walk, tree, raw, ..
-        } = &mut self;
-        let checked = walk.check(&bytes, |number| tree.pair(number, raw.as_mut()));
+        let (tree, raw) = (&mut self.tree, self.raw.as_mut());
+        let checked = self.walk.check(bytes, |number| tree.pair(number, raw));
         checked.map_err(|error| match error {
             CheckError::Damage(Damage::Tree) => ReadError::Tree,
             CheckError::Damage(damage @ Damage::Bytes) => shared.damaged(damage.to_string()).into(),
@@ -267,8 +315,7 @@ impl Session {
         let from = self.range.start - groups.start;
         let to = self.range.end.min(end) - groups.start;
         self.range.start += to - from;
-        let given = Bytes::from(bytes).slice(from as usize..to as usize);
-        Ok((self, given))
+        Ok(buffer.freeze().slice(from as usize..to as usize))
     }
 }
 
@@ -295,10 +342,10 @@ impl TreeWindow {
         let offset = number * PAIR_BYTES;
         if offset < self.start || offset + PAIR_BYTES > self.start + self.bytes.len() as u64 {
             self.start = offset / WINDOW_BYTES * WINDOW_BYTES;
-            self.bytes.clear();
             let end = (self.start + WINDOW_BYTES).min(self.tree_bytes);
-            raw.read_tree(self.start..end, &mut self.bytes)
-                .map_err(CheckError::Store)?;
+            self.bytes.resize((end - self.start) as usize, 0);
+            let read = raw.read_tree(self.start, &mut self.bytes);
+            self.bytes.truncate(read.map_err(CheckError::Store)?);
         }
         let from = (offset - self.start) as usize;
         let pair = self.bytes.get(from..from + PAIR_BYTES as usize);
@@ -309,18 +356,14 @@ impl TreeWindow {
 
 /// Hashes the whole blob and, if it is good, writes its tree anew and gives it.
 fn rebuild_tree(shared: &Shared) -> Result<Vec<u8>, BlobError> {
-    let mut raw = shared.open()?;
+    let mut raw = shared.open(Patience::Wait)?;
     let mut builder = TreeBuilder::new();
-    let mut bytes = Vec::with_capacity(CHUNK_BYTES as usize);
+    let mut buffer = shared.reading.buffers.take(BUFFER_BYTES);
     while builder.size_bytes() < shared.blob.size_bytes {
-        bytes.clear();
-        let start = builder.size_bytes();
-        let end = (start + CHUNK_BYTES).min(shared.blob.size_bytes);
-        raw.read(start..end, &mut bytes)?;
-        if bytes.is_empty() {
-            return Err(shared.damaged("it ends early"));
+        match raw.read(builder.size_bytes(), buffer.bytes_mut())? {
+            0 => return Err(shared.damaged("it ends early")),
+            count => builder.update(&buffer.as_ref()[..count]),
         }
-        builder.update(&bytes);
     }
     let (address, tree) = builder.finish();
     if address != shared.blob.address {

@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +15,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Handle;
 
-use super::store::{BlobError, BlobStore, BlobWriter, RawBlob, Receipt, StoredObject};
+use super::store::{BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject};
 use crate::domain::digest::ContentAddress;
 
 /// How much is sent at once; S3 asks for at least 5 MiB in each part but the last. A writer holds
@@ -116,7 +115,13 @@ impl BlobStore for RemoteStore {
         }))
     }
 
-    fn open(&self, object_key: &str) -> Result<Box<dyn RawBlob>, BlobError> {
+    fn open(&self, object_key: &str, patience: Patience) -> Result<Box<dyn RawBlob>, BlobError> {
+        if patience == Patience::AtHand {
+            return Err(BlobError::Unavailable {
+                backend_id: self.remote.backend_id.clone(),
+                cause: io::ErrorKind::WouldBlock.into(),
+            });
+        }
         if !is_own_key(object_key) {
             return Err(BlobError::Missing {
                 backend_id: self.remote.backend_id.clone(),
@@ -292,16 +297,18 @@ impl RemoteBlob {
     fn read_from(
         &self,
         path: &Path,
-        range: Range<u64>,
-        into: &mut Vec<u8>,
-    ) -> Result<(), object_store::Error> {
-        if range.is_empty() {
-            return Ok(());
+        start: u64,
+        into: &mut [u8],
+    ) -> Result<usize, object_store::Error> {
+        if into.is_empty() {
+            return Ok(0);
         }
+        let range = start..start + into.len() as u64;
         let runtime = &self.remote.runtime;
         let bytes = runtime.block_on(self.remote.objects.get_range(path, range))?;
-        into.extend_from_slice(&bytes);
-        Ok(())
+        let count = bytes.len().min(into.len());
+        into[..count].copy_from_slice(&bytes[..count]);
+        Ok(count)
     }
 }
 
@@ -316,14 +323,14 @@ impl RawBlob for RemoteBlob {
         Ok(meta.size)
     }
 
-    fn read(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError> {
-        let read = self.read_from(&blob_path(&self.object_key), range, into);
+    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<usize, BlobError> {
+        let read = self.read_from(&blob_path(&self.object_key), start, into);
         read.map_err(|error| self.remote.error(&self.object_key, error))
     }
 
-    fn read_tree(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError> {
-        match self.read_from(&tree_path(&self.object_key), range, into) {
-            Err(object_store::Error::NotFound { .. }) => Ok(()),
+    fn read_tree(&mut self, start: u64, into: &mut [u8]) -> Result<usize, BlobError> {
+        match self.read_from(&tree_path(&self.object_key), start, into) {
+            Err(object_store::Error::NotFound { .. }) => Ok(0),
             read => read.map_err(|error| self.remote.error(&self.object_key, error)),
         }
     }

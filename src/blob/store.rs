@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -50,6 +49,13 @@ pub enum BlobError {
     },
 }
 
+impl BlobError {
+    /// Whether only patience is missing: see [`Patience::AtHand`].
+    pub fn is_would_wait(&self) -> bool {
+        matches!(self, Self::Unavailable { cause, .. } if cause.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 /// Where a store put an object: enough to find it again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt {
@@ -82,8 +88,8 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     /// client announced and may be wrong.
     async fn begin(&self, size_hint: Option<u64>) -> Result<Box<dyn BlobWriter>, BlobError>;
 
-    /// Opens an object for positioned reads. **Blocks**: call it on the blocking pool.
-    fn open(&self, object_key: &str) -> Result<Box<dyn RawBlob>, BlobError>;
+    /// Opens an object for positioned reads, as patiently as is said.
+    fn open(&self, object_key: &str, patience: Patience) -> Result<Box<dyn RawBlob>, BlobError>;
 
     /// Looks at an object; `None` when there is none.
     async fn stat(&self, object_key: &str) -> Result<Option<StoredObject>, BlobError>;
@@ -124,19 +130,30 @@ pub trait BlobWriter: Send {
     ) -> Result<Receipt, BlobError>;
 }
 
-/// One stored object, open for reading. All calls **block**: they are made on the blocking pool, so
-/// that a small range costs one trip to it. What a deleter removes meanwhile may stay readable.
+/// Whether opening and reading an object may wait for the medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// They may, so they **block**: on the blocking pool only. A range costs one trip to it.
+    Wait,
+    /// They must not: what is not at hand in memory is an error for which
+    /// [`BlobError::is_would_wait`] holds. May be used on an async thread.
+    AtHand,
+}
+
+/// One stored object, open for reading with a given patience. What a deleter removes meanwhile may
+/// stay readable.
 pub trait RawBlob: Send {
     /// The length of the object as it is stored now.
     fn size_bytes(&mut self) -> Result<u64, BlobError>;
 
-    /// Appends a range of the object's bytes to `into`. Appends less where the object ends early.
-    fn read(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError>;
+    /// Fills `into` with the object's bytes from `start` on, and says how many there were: fewer only
+    /// where the object ends early.
+    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<usize, BlobError>;
 
-    /// Appends a range of the object's hash tree to `into`. Appends less, or nothing, where the tree
-    /// is short or missing.
-    fn read_tree(&mut self, range: Range<u64>, into: &mut Vec<u8>) -> Result<(), BlobError>;
+    /// Fills `into` with the object's hash tree from `start` on, and says how many bytes there were:
+    /// fewer, or none, where the tree is short or missing.
+    fn read_tree(&mut self, start: u64, into: &mut [u8]) -> Result<usize, BlobError>;
 
-    /// Replaces the object's hash tree.
+    /// Replaces the object's hash tree, waiting in any case.
     fn replace_tree(&mut self, tree: &[u8]) -> Result<(), BlobError>;
 }
