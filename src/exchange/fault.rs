@@ -128,6 +128,9 @@ struct Carried {
     cause: Option<String>,
 }
 
+/// The most uploads that a message names.
+const MAX_NAMED: usize = 10;
+
 /// How long a client is asked to wait, in seconds, when the server cannot serve now.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
@@ -275,7 +278,19 @@ impl From<Rejection> for Fault {
                 .message("The package is write-once and already has this key."),
             Rejection::NotEmpty => Self::new(Code::BucketNotEmpty),
             Rejection::OpenUploads(uploads) => {
-                let fault = Self::new(Code::OpenUploads);
+                let names: Vec<_> = uploads
+                    .iter()
+                    .take(MAX_NAMED)
+                    .map(ToString::to_string)
+                    .collect();
+                let more = match uploads.len().saturating_sub(MAX_NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let fault = Self::new(Code::OpenUploads).message(format!(
+                    "Multipart uploads are open. Complete or abort them first: {}{more}.",
+                    names.join(", ")
+                ));
                 uploads.iter().fold(fault, |fault, upload| {
                     fault.detail("UploadId", upload.to_string())
                 })

@@ -78,11 +78,17 @@ pub async fn run(arguments: &EventsArguments) -> Result<(), Failure> {
 /// An event for people: position, time, type, actor, and what it is about.
 fn line(event: &Value) -> String {
     let payload = &event["payload"];
-    let about = ["relative_path", "bucket", "retention_class", "reason"]
-        .iter()
-        .map(|key| text(&payload[key]))
-        .find(|text| !text.is_empty())
-        .unwrap_or_default();
+    let about = [
+        "relative_path",
+        "bucket",
+        "name",
+        "reason",
+        "retention_class",
+    ]
+    .iter()
+    .map(|key| text(&payload[key]))
+    .find(|text| !text.is_empty())
+    .unwrap_or_default();
     let bytes = payload["size_bytes"]
         .as_u64()
         .map_or_else(String::new, |bytes| format!("  {}", size(bytes)));
