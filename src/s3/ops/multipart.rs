@@ -1,17 +1,19 @@
 //! Multipart uploads: create, upload a part, complete, abort. Their listings are in
 //! `multipart_lists.rs`, copies into a part in `copy.rs`.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use crate::domain::digest::ChecksumAlgorithm;
 use crate::domain::file::{ChecksumKind, FileRecord, StoredChecksum};
 use crate::domain::ids::UploadId;
 use crate::domain::upload::{PartClaim, PartsError, UploadRecord};
+use crate::exchange::admit::authority;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
+use crate::exchange::target::virtual_bucket;
 use crate::registry::error::Error;
 use crate::registry::source::ByteSource as _;
 use crate::registry::uploads::{CompleteUpload, CreateUpload};
@@ -206,12 +208,13 @@ pub async fn complete_multipart_upload(
         actor: request.actor().to_owned(),
     };
     let registry = context.registry.clone();
+    let location = location(&request, context);
     Ok(Reply::slow(async move {
         let file = registry
             .complete_upload(command)
             .await
             .map_err(|error| about_upload(about_key(error.into(), &request), upload_id))?;
-        Ok(Reply::xml(complete_result(&request, &file)))
+        Ok(Reply::xml(complete_result(&request, &location, &file)))
     }))
 }
 
@@ -334,13 +337,20 @@ fn align(claimed: &mut StoredChecksum, upload: &UploadRecord, parts: usize) {
     }
 }
 
-fn complete_result(request: &Request, file: &FileRecord) -> String {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+/// The URL of the object, as the client addresses it.
+fn location(request: &Request, context: &Context) -> String {
+    let scheme = request.head.uri.scheme_str().unwrap_or("http");
+    let host = authority(&request.head).unwrap_or_default();
     let key = percent_encode(request.key().as_bytes(), Slash::Keep);
-    let location = format!("http://{host}/{}/{key}", request.bucket());
+    match virtual_bucket(host, &context.settings.domains) {
+        Some(_) => format!("{scheme}://{host}/{key}"),
+        None => format!("{scheme}://{host}/{}/{key}", request.bucket()),
+    }
+}
+
+fn complete_result(request: &Request, location: &str, file: &FileRecord) -> String {
     let mut xml = XmlWriter::s3("CompleteMultipartUploadResult");
-    xml.text("Location", &location)
+    xml.text("Location", location)
         .text("Bucket", request.bucket().as_str())
         .text("Key", request.key().as_str())
         .text("ETag", &quoted(&file.etag));
