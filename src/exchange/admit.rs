@@ -16,7 +16,7 @@ use crate::domain::package::PackageRecord;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::id::RequestId;
-use crate::exchange::inbound::{Inbound, Watch};
+use crate::exchange::inbound::Body;
 use crate::exchange::payload::Payload;
 use crate::exchange::request::Request;
 use crate::exchange::route::{Access, Parameters, Row};
@@ -174,7 +174,7 @@ pub fn authenticate(arrival: &Arrival, context: &Context) -> Result<Caller, Faul
 pub async fn admit<O>(
     arrival: Arrival,
     caller: Caller,
-    (inbound, watch): (Inbound, Watch),
+    body: Body,
     (row, parameters): (&Row<O>, Parameters),
     context: &Context,
 ) -> Result<Request, Fault> {
@@ -198,8 +198,7 @@ pub async fn admit<O>(
         Access::Everywhere(_) | Access::Caller | Access::Anyone => None,
     };
     let payload = Payload::new(
-        inbound,
-        watch,
+        body,
         &arrival.head.headers,
         (authenticated.payload, authenticated.chain),
         row.body,

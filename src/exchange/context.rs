@@ -1,7 +1,5 @@
 //! What every handler may reach.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::authenticate::Authenticator;
@@ -22,13 +20,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// The time by the system's clock.
-    #[expect(
-        clippy::unused_self,
-        reason = "a fixed clock for tests would live here"
-    )]
+    /// The present by the registry's clock.
     pub fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        Timestamp(since.map_or(0, |elapsed| elapsed.as_micros() as i64))
+        self.registry.now()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body as _, Incoming};
 
 /// What of an unread body is read on before its refusal is sent, so that the connection stays
 /// usable.
@@ -74,9 +74,74 @@ impl Inbound {
     }
 }
 
+/// The body of a request with its [`Watch`]. Dropped unread, it leaves its rest there.
+pub struct Body {
+    inbound: Inbound,
+    watch: Watch,
+    /// Whether the client waits for `100 Continue` and nothing was read yet.
+    is_expecting: bool,
+}
+
+impl Body {
+    /// A body; `is_expecting` says whether the client waits for `100 Continue`.
+    pub fn new(inbound: Inbound, is_expecting: bool) -> Self {
+        Self {
+            watch: Watch((!inbound.is_at_end()).then(Arc::default)),
+            inbound,
+            is_expecting,
+        }
+    }
+
+    /// What stays when the body is gone.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// See [`Inbound::frame`].
+    pub async fn frame(&mut self) -> Result<Option<Bytes>, Broken> {
+        self.is_expecting = false;
+        let frame = self.inbound.frame().await?;
+        if let (Some(frame), Some(watched)) = (&frame, &self.watch.0) {
+            watched
+                .bytes
+                .fetch_add(frame.len() as u64, Ordering::Relaxed);
+        }
+        Ok(frame)
+    }
+
+    /// See [`Inbound::is_at_end`].
+    pub fn is_at_end(&self) -> bool {
+        self.inbound.is_at_end()
+    }
+
+    /// See [`Inbound::remaining`].
+    pub fn remaining(&self) -> Option<u64> {
+        self.inbound.remaining()
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let Some(watched) = &self.watch.0 else { return };
+        let inbound = std::mem::replace(&mut self.inbound, Inbound::empty());
+        let is_small = inbound
+            .remaining()
+            .is_none_or(|left| left <= LEFTOVER_BYTES);
+        let rest = if inbound.is_at_end() {
+            Rest::Read
+        } else if is_small && !self.is_expecting {
+            Rest::Left(inbound)
+        } else {
+            // Reading on would take too long, or send the `100 Continue` that was refused.
+            Rest::Lost
+        };
+        *watched.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    }
+}
+
 /// What the life of a request wants to know of its body after a handler has taken it: how much was
-/// read, and the rest if it is small.
-#[derive(Clone, Default)]
+/// read, and the rest if it is small. Free of cost for an empty body.
+#[derive(Clone)]
 pub struct Watch(Option<Arc<Watched>>);
 
 #[derive(Default)]
@@ -99,40 +164,10 @@ enum Rest {
 }
 
 impl Watch {
-    /// A watch over a body; free of cost for one that is empty.
-    pub fn over(inbound: &Inbound) -> Self {
-        Self((!inbound.is_at_end()).then(Arc::default))
-    }
-
-    /// Notes bytes that arrived.
-    pub fn add(&self, bytes: usize) {
-        if let Some(watched) = &self.0 {
-            watched.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-    }
-
     /// How many bytes arrived.
     pub fn bytes(&self) -> u64 {
         let bytes = |watched: &Arc<Watched>| watched.bytes.load(Ordering::Relaxed);
         self.0.as_ref().map_or(0, bytes)
-    }
-
-    /// Takes a body over from its reader. `may_read_on` is false when a `100 Continue` was asked
-    /// and not sent: reading would send it.
-    pub fn leave(&self, inbound: Inbound, may_read_on: bool) {
-        let Some(watched) = &self.0 else { return };
-        let rest = if inbound.is_at_end() {
-            Rest::Read
-        } else if may_read_on
-            && inbound
-                .remaining()
-                .is_none_or(|left| left <= LEFTOVER_BYTES)
-        {
-            Rest::Left(inbound)
-        } else {
-            Rest::Lost
-        };
-        *watched.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 
     /// Reads on what a handler left of a small body. Answers whether the body is now at its end,
@@ -182,18 +217,19 @@ mod tests {
     #[tokio::test]
     async fn a_small_rest_is_read_on_and_a_large_one_is_not() {
         let cases = [
-            (frames(&[]), true, true),
-            (frames(&[10, 10]), true, true),
-            (frames(&[10, 10]), false, false),
-            (frames(&[64 * 1024]), true, true),
-            (frames(&[64 * 1024, 1]), true, false),
+            (frames(&[]), false, true),
+            (frames(&[10, 10]), false, true),
+            (frames(&[10, 10]), true, false),
+            (frames(&[64 * 1024]), false, true),
+            (frames(&[64 * 1024, 1]), false, false),
         ];
-        for (inbound, may_read_on, expected) in cases {
-            let watch = Watch::over(&inbound);
-            watch.leave(inbound, may_read_on);
+        for (inbound, is_expecting, expected) in cases {
+            let body = Body::new(inbound, is_expecting);
+            let watch = body.watch();
+            drop(body);
             assert_eq!(watch.read_on().await, expected);
         }
-        let held = Watch::over(&frames(&[1]));
-        assert!(!held.read_on().await);
+        let held = Body::new(frames(&[1]), false);
+        assert!(!held.watch().read_on().await);
     }
 }

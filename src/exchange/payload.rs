@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName};
 use crate::domain::digest::{Checksum, ChecksumAlgorithm, DigestClaims};
 use crate::domain::hashers::{HashPlan, Hashers};
 use crate::exchange::fault::{Code, Fault};
-use crate::exchange::inbound::{Broken, Inbound, Watch};
+use crate::exchange::inbound::{Body, Broken};
 use crate::exchange::route::BodyKind;
 use crate::exchange::settings::ExchangeSettings;
 use crate::registry::source::{ByteSource, SourceError};
@@ -22,17 +22,14 @@ use crate::wire::sigv4::chunk::ChunkChain;
 use crate::wire::sigv4::payload::PayloadMode;
 
 /// The average speed is looked at only after this time.
-const PACE_GRACE: Duration = Duration::from_secs(60);
+const PACE_GRACE: Duration = Duration::from_mins(1);
 
-/// The body of one request. Dropped unread, it leaves its rest to its [`Watch`].
+/// The body of one request.
 pub struct Payload {
-    inbound: Inbound,
-    watch: Watch,
+    body: Body,
     /// `None` for a plain body.
     decoder: Option<Decoder>,
     is_at_end: bool,
-    /// Whether the client waits for `100 Continue` and nothing was read yet.
-    is_expecting: bool,
     wants: Wants,
     /// The plain length, if announced.
     size_bytes: Option<u64>,
@@ -62,19 +59,16 @@ impl Payload {
     /// Wraps a body as the row and the signature say. Refuses what the head alone shows to be
     /// wrong: no length, too long, contradicting checksums.
     pub fn new(
-        inbound: Inbound,
-        watch: Watch,
+        body: Body,
         headers: &HeaderMap,
         (mode, chain): (PayloadMode, Option<ChunkChain>),
         kind: BodyKind,
         settings: &ExchangeSettings,
     ) -> Result<Self, Fault> {
         let mut payload = Self {
-            is_at_end: inbound.is_at_end() && !mode.is_streaming(),
-            inbound,
-            watch,
+            is_at_end: body.is_at_end() && !mode.is_streaming(),
+            body,
             decoder: None,
-            is_expecting: headers.contains_key(http::header::EXPECT),
             wants: Wants::default(),
             size_bytes: None,
             limit_bytes: settings.max_body_bytes,
@@ -95,7 +89,7 @@ impl Payload {
             payload.decoder = Some(Decoder::new(Framing {
                 chain,
                 has_trailers: mode.has_trailers(),
-                announced: announced_trailers(headers).map_err(fault_of_chunks)?,
+                announced: announced_trailers(headers).map_err(|error| source_error(&error))?,
                 decoded_bytes: payload.size_bytes,
             }));
         }
@@ -112,7 +106,7 @@ impl Payload {
         self.size_bytes = if mode.is_streaming() {
             decoded
         } else {
-            self.inbound.remaining().or(decoded)
+            self.body.remaining().or(decoded)
         };
         let too_long = match kind {
             BodyKind::Document(limit) | BodyKind::ObjectDocument(limit) => {
@@ -197,14 +191,12 @@ impl Payload {
     }
 
     async fn next_frame(&mut self) -> Result<Option<Bytes>, SourceError> {
-        self.is_expecting = false;
         let since = *self.pace.since.get_or_insert_with(Instant::now);
-        let frame = tokio::time::timeout(self.pace.silence, self.inbound.frame())
+        let frame = tokio::time::timeout(self.pace.silence, self.body.frame())
             .await
             .map_err(|_| SourceError::Stalled)?
             .map_err(|Broken| SourceError::Incomplete)?;
         if let Some(frame) = &frame {
-            self.watch.add(frame.len());
             self.pace.wire_bytes += frame.len() as u64;
             let elapsed = since.elapsed();
             if elapsed > PACE_GRACE
@@ -253,18 +245,16 @@ impl Payload {
     }
 
     async fn next_plain(&mut self) -> Result<Option<Bytes>, SourceError> {
-        match self.next_frame().await? {
-            Some(bytes) => self.take(bytes),
-            None => {
-                self.is_at_end = true;
-                self.end(&HeaderMap::new())
-            }
+        if let Some(bytes) = self.next_frame().await? {
+            return self.take(bytes);
         }
+        self.is_at_end = true;
+        self.end(&HeaderMap::new())
     }
 
     async fn next_decoded(&mut self, mut decoder: Decoder) -> Result<Option<Bytes>, SourceError> {
         loop {
-            match decoder.step().map_err(source_error)? {
+            match decoder.step().map_err(|error| source_error(&error))? {
                 Step::Data(bytes) => {
                     self.decoder = Some(decoder);
                     return self.take(bytes);
@@ -276,13 +266,13 @@ impl Payload {
                     self.is_at_end = true;
                     return self.end(&trailers);
                 }
-                Step::More => match self.next_frame().await? {
-                    Some(bytes) => decoder.feed(bytes),
-                    None => {
-                        decoder.finish().map_err(source_error)?;
+                Step::More => {
+                    let Some(bytes) = self.next_frame().await? else {
+                        decoder.finish().map_err(|error| source_error(&error))?;
                         return Err(SourceError::Incomplete);
-                    }
-                },
+                    };
+                    decoder.feed(bytes);
+                }
             }
         }
     }
@@ -323,13 +313,6 @@ impl ByteSource for Payload {
     }
 }
 
-impl Drop for Payload {
-    fn drop(&mut self) {
-        let inbound = std::mem::replace(&mut self.inbound, Inbound::empty());
-        self.watch.leave(inbound, !self.is_expecting);
-    }
-}
-
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 
 /// `x-amz-decoded-content-length`: the length of the plain body.
@@ -348,8 +331,8 @@ fn decoded_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     })
 }
 
-fn source_error(error: ChunkError) -> SourceError {
-    match error {
+fn source_error(error: &ChunkError) -> SourceError {
+    match *error {
         ChunkError::Malformed(what) | ChunkError::MalformedTrailer(what) => {
             SourceError::Malformed(what.to_owned())
         }
@@ -358,14 +341,11 @@ fn source_error(error: ChunkError) -> SourceError {
     }
 }
 
-fn fault_of_chunks(error: ChunkError) -> Fault {
-    source_error(error).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::digest::ClaimMismatch;
+    use crate::exchange::inbound::Inbound;
 
     const SHA256_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -398,11 +378,9 @@ mod tests {
         mode: PayloadMode,
         kind: BodyKind,
     ) -> Result<Payload, Code> {
-        let inbound = body(frames);
-        let watch = Watch::over(&inbound);
+        let body = Body::new(body(frames), false);
         let mode = (mode, None);
-        Payload::new(inbound, watch, &headers(pairs), mode, kind, &settings())
-            .map_err(|fault| fault.code())
+        Payload::new(body, &headers(pairs), mode, kind, &settings()).map_err(|fault| fault.code())
     }
 
     async fn read(payload: &mut Payload) -> Result<Vec<u8>, SourceError> {
@@ -416,58 +394,33 @@ mod tests {
     #[test]
     fn the_head_alone_refuses_what_it_shows_to_be_wrong() {
         const DECODED: &str = "x-amz-decoded-content-length";
-        let stream = BodyKind::Stream;
-        let framed = PayloadMode::StreamingUnsignedTrailer;
-        let plain = PayloadMode::Unsigned;
-        let cases: [(&[&'static str], &[(&'static str, &str)], _, _, _); 8] = [
-            (&["elevenbytes"], &[], plain, stream, Code::EntityTooLarge),
+        let plain = |frame, pair, kind| (frame, vec![pair], PayloadMode::Unsigned, kind);
+        let framed = |pair| {
+            let mode = PayloadMode::StreamingUnsignedTrailer;
+            ("x", vec![pair], mode, BodyKind::Stream)
+        };
+        let (none, stream) = (("x-none", ""), BodyKind::Stream);
+        let trailer = ("x-amz-trailer", "x-amz-checksum-crc32");
+        let document = BodyKind::Document(4);
+        let cases = [
+            (plain("elevenbytes", none, stream), Code::EntityTooLarge),
             (
-                &["x"],
-                &[(DECODED, "11")],
-                framed,
-                stream,
-                Code::EntityTooLarge,
-            ),
-            (
-                &["x"],
-                &[(DECODED, "-1")],
-                framed,
-                stream,
-                Code::InvalidArgument,
-            ),
-            (
-                &["x"],
-                &[(DECODED, "")],
-                framed,
-                stream,
-                Code::InvalidArgument,
-            ),
-            (&["x"], &[], framed, stream, Code::MissingContentLength),
-            (
-                &["12345"],
-                &[],
-                plain,
-                BodyKind::Document(4),
+                plain("12345", none, document),
                 Code::MaxMessageLengthExceeded,
             ),
             (
-                &["x"],
-                &[("content-md5", "x")],
-                plain,
-                stream,
+                plain("x", ("content-md5", "x"), stream),
                 Code::InvalidDigest,
             ),
-            (
-                &["x"],
-                &[("x-amz-trailer", "x-amz-checksum-crc32")],
-                plain,
-                stream,
-                Code::InvalidRequest,
-            ),
+            (plain("x", trailer, stream), Code::InvalidRequest),
+            (framed((DECODED, "11")), Code::EntityTooLarge),
+            (framed((DECODED, "-1")), Code::InvalidArgument),
+            (framed((DECODED, "")), Code::InvalidArgument),
+            (framed(none), Code::MissingContentLength),
         ];
-        for (frames, pairs, mode, kind, code) in cases {
-            let refused = payload(frames, pairs, mode, kind).err();
-            assert_eq!(refused, Some(code), "{frames:?} {pairs:?}");
+        for ((frame, pairs, mode, kind), code) in cases {
+            let refused = payload(&[frame], &pairs, mode, kind).err();
+            assert_eq!(refused, Some(code), "{frame} {pairs:?}");
         }
     }
 
@@ -480,7 +433,7 @@ mod tests {
         assert_eq!(source.next_chunk().await.unwrap().unwrap(), "c");
         assert_eq!(source.next_chunk().await, Ok(None));
         assert_eq!(source.next_chunk().await, Ok(None));
-        assert_eq!(source.watch.bytes(), 3);
+        assert_eq!(source.body.watch().bytes(), 3);
         let mut empty = payload(&[], &[], PayloadMode::Unsigned, BodyKind::Stream).unwrap();
         assert_eq!(read(&mut empty).await, Ok(Vec::new()));
         assert_eq!(empty.claims().size_bytes, Some(0));
@@ -491,47 +444,20 @@ mod tests {
         let mut digest = [0; 32];
         hex::decode_to_slice(SHA256_OF_ABC, &mut digest).unwrap();
         let kind = BodyKind::Document(10);
-        let cases: [(&'static str, &[(&'static str, &str)], _, Result<(), Code>); 6] = [
-            ("abc", &[], PayloadMode::Signed(digest), Ok(())),
-            (
-                "abd",
-                &[],
-                PayloadMode::Signed(digest),
-                Err(Code::XAmzContentSHA256Mismatch),
-            ),
-            (
-                "abc",
-                &[("content-md5", "kAFQmDzST7DWlj99KOF/cg==")],
-                PayloadMode::Unsigned,
-                Ok(()),
-            ),
-            (
-                "abd",
-                &[("content-md5", "kAFQmDzST7DWlj99KOF/cg==")],
-                PayloadMode::Unsigned,
-                Err(Code::BadDigest),
-            ),
-            (
-                "abc",
-                &[("x-amz-checksum-crc32", "NSRBwg==")],
-                PayloadMode::Unsigned,
-                Ok(()),
-            ),
-            (
-                "abd",
-                &[("x-amz-checksum-crc32", "NSRBwg==")],
-                PayloadMode::Unsigned,
-                Err(Code::BadDigest),
-            ),
+        let signed = PayloadMode::Signed(digest);
+        let md5 = ("content-md5", "kAFQmDzST7DWlj99KOF/cg==");
+        let crc32 = ("x-amz-checksum-crc32", "NSRBwg==");
+        let cases = [
+            (("x-none", ""), signed, Code::XAmzContentSHA256Mismatch),
+            (md5, PayloadMode::Unsigned, Code::BadDigest),
+            (crc32, PayloadMode::Unsigned, Code::BadDigest),
         ];
-        for (text, pairs, mode, expected) in cases {
-            let mut source = payload(&[text], pairs, mode, kind).unwrap();
-            let read = source.document().await.map_err(|fault| fault.code());
-            assert_eq!(
-                read,
-                expected.map(|()| Bytes::from(text)),
-                "{text} {pairs:?}"
-            );
+        for (pair, mode, code) in cases {
+            for (text, expected) in [("abc", Ok("abc".into())), ("abd", Err(code))] {
+                let mut source = payload(&[text], &[pair], mode, kind).unwrap();
+                let read = source.document().await.map_err(|fault| fault.code());
+                assert_eq!(read, expected, "{text} {pair:?}");
+            }
         }
         let pairs = [("x-amz-checksum-crc32", "AAAAAA==")];
         let of_object = BodyKind::ObjectDocument(10);

@@ -19,6 +19,9 @@ const SLOW_AFTER: Duration = Duration::from_secs(2);
 /// of silence, most after 60.
 const BLANK_EVERY: Duration = Duration::from_secs(3);
 
+/// The most bytes of a path that a fault repeats: enough for any key, each byte escaped.
+const MAX_RESOURCE_BYTES: usize = 4096;
+
 const SERVER: HeaderValue = HeaderValue::from_static("Holdfast");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
@@ -60,25 +63,24 @@ pub struct Ending {
 impl Frame {
     /// Makes the answer to send.
     pub async fn render(&self, outcome: Result<Reply, Fault>) -> (Response<Outgoing>, Ending) {
-        match outcome {
+        let (mut work, status, headers) = match outcome {
             Ok(Reply {
-                body: ReplyBody::Slow(mut work),
+                body: ReplyBody::Slow(work),
                 status,
                 headers,
-            }) => match tokio::time::timeout(SLOW_AFTER, &mut work).await {
-                Ok(outcome) => self.render_ready(outcome),
-                Err(_) => {
-                    let frame = self.clone();
-                    let tail = Box::pin(async move { frame.tail(work.await) });
-                    let head = Bytes::from_static(DECLARATION.as_bytes());
-                    let mut response =
-                        self.response(status, headers, Outgoing::slow(head, tail, BLANK_EVERY));
-                    response.headers_mut().insert(header::CONTENT_TYPE, XML);
-                    (response, Ending::default())
-                }
-            },
-            ready => self.render_ready(ready),
+            }) => (work, status, headers),
+            ready => return self.render_ready(ready),
+        };
+        if let Ok(outcome) = tokio::time::timeout(SLOW_AFTER, &mut work).await {
+            return self.render_ready(outcome);
         }
+        let frame = self.clone();
+        let tail = Box::pin(async move { frame.tail(work.await) });
+        let head = Bytes::from_static(DECLARATION.as_bytes());
+        let body = Outgoing::slow(head, tail, BLANK_EVERY);
+        let mut response = self.response(status, headers, body);
+        response.headers_mut().insert(header::CONTENT_TYPE, XML);
+        (response, Ending::default())
     }
 
     fn render_ready(&self, outcome: Result<Reply, Fault>) -> (Response<Outgoing>, Ending) {
@@ -176,7 +178,9 @@ impl Frame {
         for (name, value) in fault.details() {
             xml.text(name, value);
         }
-        xml.text("Resource", self.uri.path());
+        let path = self.uri.path();
+        let end = path.floor_char_boundary(MAX_RESOURCE_BYTES);
+        xml.text("Resource", &path[..end]);
         xml.text("RequestId", self.id.as_str());
         xml.text("HostId", host_id().to_str().unwrap_or_default());
         xml.finish()

@@ -16,7 +16,7 @@ use crate::exchange::admit::{Arrival, Caller, admit, authenticate, authority};
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::id::RequestId;
-use crate::exchange::inbound::{Inbound, Watch};
+use crate::exchange::inbound::{Body, Inbound};
 use crate::exchange::render::{Ending, FaultFormat, Frame};
 use crate::exchange::reply::Reply;
 use crate::exchange::route::{self, Access};
@@ -56,8 +56,9 @@ impl Gateway {
     /// Answers one request. Never fails: a panic is a 500.
     pub async fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Logged> {
         let (head, body) = request.into_parts();
-        let inbound = Inbound::Connection(body);
-        let watch = Watch::over(&inbound);
+        let is_expecting = head.headers.contains_key(header::EXPECT);
+        let body = Body::new(Inbound::Connection(body), is_expecting);
+        let watch = body.watch();
         let id = RequestId::next();
         let mut trail = Trail {
             line: Line {
@@ -75,7 +76,7 @@ impl Gateway {
             },
             format: FaultFormat::Xml,
         };
-        let answer = self.answer(id, head, (inbound, watch.clone()), &mut trail);
+        let answer = self.answer(id, head, body, &mut trail);
         let span = tracing::debug_span!("request", %id);
         let outcome = AssertUnwindSafe(answer.instrument(span))
             .catch_unwind()
@@ -106,7 +107,7 @@ impl Gateway {
         &self,
         id: RequestId,
         head: http::request::Parts,
-        body: (Inbound, Watch),
+        body: Body,
         trail: &mut Trail,
     ) -> Result<Reply, Fault> {
         let domains = &self.context.settings.domains;
