@@ -1,0 +1,192 @@
+//! The real binary, with a data directory of its own, on a free port.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::call::Call;
+use crate::support::connection::Connection;
+
+/// The root key that every server of the tests is started with.
+pub const ACCESS_KEY: &str = "HFTESTROOTKEY0000001";
+/// Its secret.
+pub const SECRET_KEY: &str = "test-secret-0123456789abcdefghijklmnopqr";
+
+/// How long a server may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it was started with.
+    arguments: Vec<String>,
+    config: String,
+    data: Arc<TempDir>,
+    /// The lines of its standard error.
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// A server with the default settings.
+    pub fn start() -> Self {
+        Self::start_with("", &[])
+    }
+
+    /// A server with these settings (TOML) and flags.
+    pub fn start_with(config: &str, arguments: &[&str]) -> Self {
+        let data = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let arguments = arguments.iter().map(|&text| text.to_owned()).collect();
+        Self::launch(data, config.to_owned(), arguments)
+    }
+
+    /// A server over the data directory of one that has ended.
+    pub fn restart(mut self) -> Self {
+        self.kill();
+        let (config, arguments) = (self.config.clone(), self.arguments.clone());
+        Self::launch(Arc::clone(&self.data), config, arguments)
+    }
+
+    fn launch(data: Arc<TempDir>, config: String, arguments: Vec<String>) -> Self {
+        for _ in 0..5 {
+            let address = free_address();
+            let mut server = Self::spawn(&data, &config, &arguments, address);
+            if server.is_up() {
+                return server;
+            }
+        }
+        panic!("the server does not start");
+    }
+
+    fn spawn(data: &Arc<TempDir>, config: &str, arguments: &[String], address: SocketAddr) -> Self {
+        let file = data.path().join("settings.toml");
+        std::fs::write(&file, config).expect("the settings are written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .arg("serve")
+            .arg("--config")
+            .arg(&file)
+            .arg("--data")
+            .arg(data.path().join("data"))
+            .arg("--listen")
+            .arg(address.to_string())
+            .args(arguments)
+            .env_clear()
+            .env("HOLDFAST_ROOT_ACCESS_KEY", ACCESS_KEY)
+            .env("HOLDFAST_ROOT_SECRET_KEY", SECRET_KEY)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
+        let sink = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                sink.lock().expect("no line panics").push(line);
+            }
+        });
+        Self {
+            child,
+            address,
+            arguments: arguments.to_vec(),
+            config: config.to_owned(),
+            data: Arc::clone(data),
+            log,
+        }
+    }
+
+    /// Waits until it accepts connections; false when it has ended instead.
+    fn is_up(&mut self) -> bool {
+        let since = Instant::now();
+        while since.elapsed() < PATIENCE {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                eprintln!("ended at once: {status}\n{}", self.log().join("\n"));
+                return false;
+            }
+            if std::net::TcpStream::connect(self.address).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory().join("data")
+    }
+
+    /// A directory for files of the test, beside the data.
+    pub fn directory(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The lines of its log so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no line panics").clone()
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to stop and waits until it has; answers how long that took.
+    pub fn stop(&mut self) -> Duration {
+        let since = Instant::now();
+        let asked = Command::new("kill")
+            .arg(self.pid().to_string())
+            .status()
+            .expect("kill runs");
+        assert!(asked.success());
+        while since.elapsed() < PATIENCE {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                assert!(status.success(), "{status}\n{}", self.log().join("\n"));
+                return since.elapsed();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the server does not stop");
+    }
+
+    /// A signed call of the root user.
+    pub fn call(&self, method: &str, target: &str) -> Call<'_> {
+        Call::new(self, method, target)
+    }
+
+    /// A connection of its own.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// Makes a bucket.
+    pub fn make_bucket(&self, name: &str) {
+        self.call("PUT", &format!("/{name}")).send().expect(200);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- log of the server\n{}", self.log().join("\n"));
+        }
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
