@@ -26,6 +26,7 @@ pub enum Strike {
 #[derive(Debug, Default)]
 pub struct Faults {
     planned: Mutex<Option<Plan>>,
+    passed: Mutex<Vec<Strike>>,
 }
 
 #[derive(Debug)]
@@ -51,8 +52,17 @@ impl Faults {
         planned.take().is_some()
     }
 
+    /// The steps since this was last asked, failed ones too.
+    pub fn passed(&self) -> Vec<Strike> {
+        std::mem::take(&mut *self.passed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Fails when the plan says so.
     pub fn strike(&self, strike: Strike) -> io::Result<()> {
+        self.passed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(strike);
         let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
         match planned.as_mut() {
             Some(plan) if plan.strike == strike && plan.skip == 0 => {

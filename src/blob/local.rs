@@ -716,6 +716,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_name_is_given_to_synced_bytes_only_and_is_synced_itself() {
+        let (_data_dir, store) = store().await;
+        let bytes = content(3, 2 * STEP_BYTES);
+        // The second time the name exists, which proves nothing and saves nothing.
+        for _ in 0..2 {
+            store.faults().passed();
+            put(&store, &bytes).await.unwrap();
+            let mut steps = store.faults().passed();
+            steps.dedup();
+            let tree = [Strike::Create, Strike::Write];
+            let before = [Strike::Create, Strike::Write, Strike::SyncFile];
+            let after = [Strike::Rename, Strike::SyncDirectory];
+            assert_eq!(steps, [&before[..], &tree, &after].concat());
+        }
+    }
+
+    #[tokio::test]
     async fn a_full_disk_leaves_nothing_and_the_store_usable() {
         let (data_dir, store) = store().await;
         let bytes = content(2, 3 * STEP_BYTES + 5);

@@ -439,8 +439,8 @@ mod tests {
     /// Does some damage to a fresh blob of each size, checks what reads say of it, and that the same
     /// bytes written again make it good.
     async fn damaged(harm: impl Fn(&PathBuf, u64), is_expected: impl Fn(&BlobError) -> bool) {
+        let house = House::new().await;
         for size in SIZES {
-            let house = House::new().await;
             let bytes = content(1, size);
             let end = size as u64;
             let published = ingest(&house.blobs, &bytes).await.unwrap();
@@ -529,8 +529,8 @@ mod tests {
         ];
         let bytes = content(1, (3 << 20) + 12_345);
         let end = bytes.len() as u64;
+        let house = House::new().await;
         for (name, harm) in harms {
-            let house = House::new().await;
             let published = ingest(&house.blobs, &bytes).await.unwrap();
             let tree_path = house.path("trees", &published);
             let good = fs::read(&tree_path).unwrap();
@@ -549,6 +549,7 @@ mod tests {
             flip(&house.path("blobs", &published), 5);
             let refused = house.read(&published, end - 1..end).await.unwrap_err();
             assert!(is_corrupt(&refused), "{refused}");
+            fs::remove_file(house.path("blobs", &published)).unwrap();
         }
     }
 
