@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::paging::limit;
+use crate::api::paging::{MAX_LIMIT, limit};
 use crate::domain::name::PackageName;
 use crate::domain::package::{PackageRecord, PackageStatus, Rejection, WriteMode};
 use crate::domain::verb::Verb;
@@ -33,23 +33,26 @@ pub async fn list_packages(request: Request, context: &Context) -> Result<Reply,
     let sees_all = request.may_everywhere(Verb::List);
     let mut after = request.query.get("after").map(str::to_owned);
     let mut shown: Vec<Arc<PackageRecord>> = Vec::new();
-    let next = loop {
-        let wanted = limit - shown.len();
+    // Whoever sees few of many packages must not cost a query for each: pages are read whole.
+    let page_limit = if sees_all { limit } else { MAX_LIMIT as usize };
+    let next = 'pages: loop {
         let (page, has_more) = context
             .registry
-            .list_packages(&filter, after.as_deref(), wanted)
+            .list_packages(&filter, after.as_deref(), page_limit)
             .await?;
-        after = page
-            .last()
-            .map(|package| package.bucket.as_str().to_owned());
-        let visible = page
-            .into_iter()
-            .filter(|package| sees_all || request.may(Verb::List, package));
-        shown.extend(visible);
-        match after {
-            Some(_) if has_more && shown.len() < limit => {}
-            Some(ref last) if has_more => break Some(last.clone()),
-            _ => break None,
+        let count = page.len();
+        for (place, package) in page.into_iter().enumerate() {
+            after = Some(package.bucket.as_str().to_owned());
+            if sees_all || request.may(Verb::List, &package) {
+                shown.push(package);
+            }
+            if shown.len() == limit {
+                let is_last = place + 1 == count && !has_more;
+                break 'pages after.filter(|_| !is_last);
+            }
+        }
+        if !has_more {
+            break None;
         }
     };
     let packages: Vec<_> = shown.iter().map(|package| package_json(package)).collect();

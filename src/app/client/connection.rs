@@ -166,11 +166,16 @@ impl Connection {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> CallError {
+        let (endpoint, cause) = (self.endpoint(), explain(error));
+        if cause.contains("certificate") {
+            return CallError::Refused(format!(
+                "cannot trust {endpoint}: {cause}; name the certificate of its authority, or its \
+                 own if it is self-signed, with AWS_CA_BUNDLE=FILE"
+            ));
+        }
         CallError::Unreachable(format!(
-            "cannot reach {}: {}; is `holdfast serve` running there? Name another address with \
-             --endpoint or AWS_ENDPOINT_URL",
-            self.endpoint(),
-            explain(error)
+            "cannot reach {endpoint}: {cause}; is `holdfast serve` running there? Name another \
+             address with --endpoint or AWS_ENDPOINT_URL"
         ))
     }
 
