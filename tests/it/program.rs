@@ -334,6 +334,35 @@ fn packages_are_handled_from_the_command_line() {
 }
 
 #[test]
+fn a_client_trusts_whom_it_is_told_to_trust() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let [certificate, key] = [certificate, key].map(|path| path.to_str().unwrap().to_owned());
+    let flags = ["--tls-certificate", &certificate, "--tls-key", &key];
+    let server = Server::start_with("", &flags);
+    let list = |bundle: Option<&str>| {
+        let endpoint = format!("https://{}", server.address);
+        let mut command = holdfast(&["package", "list", "--json", "--endpoint", &endpoint]);
+        command
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        run(command.envs(bundle.map(|path| ("AWS_CA_BUNDLE", path))))
+    };
+    let (code, output, errors) = list(Some(&certificate));
+    assert_eq!((code, output.trim()), (0, "[]"), "{errors}");
+    let (code, _, errors) = list(None);
+    assert!(code == 1 && errors.contains("AWS_CA_BUNDLE"), "{errors}");
+    let (code, _, errors) = list(Some("/none"));
+    assert!(
+        code == 2 && errors.contains("AWS_CA_BUNDLE=/none"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn following_the_events_shows_them_as_they_come() {
     let server = Server::start();
     let mut child = holdfast(&["events", "--follow", "--json"])

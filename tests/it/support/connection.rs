@@ -65,6 +65,20 @@ impl Connection {
 
     /// The next answer, or `None` when the connection ends first.
     pub fn try_answer(&mut self, is_head: bool) -> Option<Answer> {
+        let mut answer = self.try_head()?;
+        let status = answer.status;
+        if !is_head && status != 204 && status != 304 && status >= 200 {
+            answer.body = self.read_body(&answer)?;
+        }
+        Some(answer)
+    }
+
+    /// The head of the next answer, whose body is read chunk by chunk.
+    pub fn head_of_answer(&mut self) -> Answer {
+        self.try_head().expect("an answer")
+    }
+
+    fn try_head(&mut self) -> Option<Answer> {
         let end = loop {
             if let Some(at) = find(&self.ahead, b"\r\n\r\n") {
                 break at;
@@ -81,15 +95,11 @@ impl Connection {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let mut answer = Answer {
+        Some(Answer {
             status,
             headers,
             body: Vec::new(),
-        };
-        if !is_head && status != 204 && status != 304 && status >= 200 {
-            answer.body = self.read_body(&answer)?;
-        }
-        Some(answer)
+        })
     }
 
     fn read_body(&mut self, answer: &Answer) -> Option<Vec<u8>> {
@@ -102,22 +112,30 @@ impl Connection {
         }
         let mut body = Vec::new();
         loop {
-            let end = loop {
-                match find(&self.ahead, b"\r\n") {
-                    Some(at) => break at,
-                    None if self.read_more() => {}
-                    None => return None,
-                }
-            };
-            let line: Vec<u8> = self.ahead.drain(..end + 2).collect();
-            let line = String::from_utf8_lossy(&line[..end]).into_owned();
-            let length = usize::from_str_radix(&line, 16).expect("a chunk's length");
-            body.extend(self.take(length)?);
-            self.take(2)?;
-            if length == 0 {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
                 return Some(body);
             }
+            body.extend(chunk);
         }
+    }
+
+    /// The next chunk of a chunked body; an empty one is the last. `None` when the connection ends
+    /// first.
+    pub fn chunk(&mut self) -> Option<Vec<u8>> {
+        let end = loop {
+            match find(&self.ahead, b"\r\n") {
+                Some(at) => break at,
+                None if self.read_more() => {}
+                None => return None,
+            }
+        };
+        let line: Vec<u8> = self.ahead.drain(..end + 2).collect();
+        let line = String::from_utf8_lossy(&line[..end]).into_owned();
+        let length = usize::from_str_radix(&line, 16).expect("a chunk's length");
+        let chunk = self.take(length)?;
+        self.take(2)?;
+        Some(chunk)
     }
 
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
