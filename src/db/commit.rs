@@ -290,10 +290,13 @@ impl Writer {
     }
 
     /// After a failed COMMIT only one thing is safe: to roll back, and to believe it when SQLite
-    /// says that the transaction was still open. Anything else may be an fsync that failed, after
-    /// which the kernel has forgotten the dirty pages: no write may be acknowledged any more.
+    /// says that the transaction was still open, or when it found no room: that is said of a write,
+    /// never of a sync, and SQLite has then rolled back by itself. Anything else may be an fsync
+    /// that failed, after which the kernel has forgotten the dirty pages: no write may be
+    /// acknowledged any more.
     async fn commit_failed(&mut self, mut connection: AnyConnection, error: DbError) -> BatchError {
-        if connection.execute("ROLLBACK").await.is_ok() && is_lock_or_space(&error) {
+        let was_open = connection.execute("ROLLBACK").await.is_ok();
+        if was_open && is_lock(&error) || is_space(&error) {
             self.connection = Some(connection);
             return BatchError::RolledBack(error);
         }
@@ -360,15 +363,13 @@ async fn write(
     tx.flush().await
 }
 
-fn is_lock_or_space(error: &DbError) -> bool {
+fn is_lock(error: &DbError) -> bool {
     let text = error.to_string();
-    [
-        "database is locked",
-        "database is busy",
-        "database or disk is full",
-    ]
-    .iter()
-    .any(|known| text.contains(known))
+    text.contains("database is locked") || text.contains("database is busy")
+}
+
+fn is_space(error: &DbError) -> bool {
+    error.to_string().contains("database or disk is full")
 }
 
 fn answer_all(batch: Vec<Box<dyn Job>>, committed: &Result<()>) {

@@ -8,6 +8,7 @@ use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
 
 use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
+use crate::db::sealing;
 
 /// How long a reader waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +44,7 @@ impl Db {
             .run(&mut writer)
             .await
             .map_err(|error| DbError::Unavailable(format!("migration: {error}")))?;
+        sealing::unmark_all(&mut writer).await?;
         writer.close().await?;
         let readers = AnyPoolOptions::new()
             .max_connections(read_connections.max(1))

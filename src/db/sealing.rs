@@ -55,3 +55,12 @@ pub async fn unmark(
         .await?;
     Ok(())
 }
+
+/// Removes every mark: where one process alone has the database, what an earlier one left open at
+/// its end is open no more.
+pub async fn unmark_all(connection: &mut AnyConnection) -> Result<()> {
+    sqlx::query("DELETE FROM sealing_marks")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
