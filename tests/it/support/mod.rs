@@ -1,6 +1,9 @@
 //! What the tests share: a running server, calls to it, and their signatures.
 
+pub mod bytes;
 pub mod call;
 pub mod connection;
+pub mod log;
+pub mod multipart;
 pub mod server;
 pub mod sign;

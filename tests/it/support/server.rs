@@ -20,14 +20,23 @@ pub const SECRET_KEY: &str = "test-secret-0123456789abcdefghijklmnopqr";
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How a server is started.
+#[derive(Debug, Clone, Default)]
+struct Launch {
+    /// The settings, as TOML.
+    config: String,
+    /// Flags besides those that every server of the tests gets.
+    arguments: Vec<String>,
+    /// The program that runs the server, and its arguments; empty: nothing between.
+    wrapper: Vec<String>,
+}
+
 /// A running server. Killed when dropped.
 pub struct Server {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
-    /// What it was started with.
-    arguments: Vec<String>,
-    config: String,
+    how: Launch,
     data: Arc<TempDir>,
     /// The lines of its standard error.
     log: Arc<Mutex<Vec<String>>>,
@@ -41,22 +50,36 @@ impl Server {
 
     /// A server with these settings (TOML) and flags.
     pub fn start_with(config: &str, arguments: &[&str]) -> Self {
-        let data = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let arguments = arguments.iter().map(|&text| text.to_owned()).collect();
-        Self::launch(data, config.to_owned(), arguments)
+        Self::launch_anew(Launch {
+            config: config.to_owned(),
+            arguments: owned(arguments),
+            wrapper: Vec::new(),
+        })
+    }
+
+    /// A server with the default settings that another program runs, such as a tracer.
+    pub fn start_under(wrapper: &[&str]) -> Self {
+        Self::launch_anew(Launch {
+            wrapper: owned(wrapper),
+            ..Launch::default()
+        })
     }
 
     /// A server over the data directory of one that has ended.
     pub fn restart(mut self) -> Self {
         self.kill();
-        let (config, arguments) = (self.config.clone(), self.arguments.clone());
-        Self::launch(Arc::clone(&self.data), config, arguments)
+        Self::launch(&self.data, &self.how)
     }
 
-    fn launch(data: Arc<TempDir>, config: String, arguments: Vec<String>) -> Self {
+    fn launch_anew(how: Launch) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        Self::launch(&Arc::new(data), &how)
+    }
+
+    fn launch(data: &Arc<TempDir>, how: &Launch) -> Self {
         for _ in 0..5 {
             let address = free_address();
-            let mut server = Self::spawn(&data, &config, &arguments, address);
+            let mut server = Self::spawn(data, how, address);
             if server.is_up() {
                 return server;
             }
@@ -64,10 +87,13 @@ impl Server {
         panic!("the server does not start");
     }
 
-    fn spawn(data: &Arc<TempDir>, config: &str, arguments: &[String], address: SocketAddr) -> Self {
+    fn spawn(data: &Arc<TempDir>, how: &Launch, address: SocketAddr) -> Self {
         let file = data.path().join("settings.toml");
-        std::fs::write(&file, config).expect("the settings are written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        std::fs::write(&file, &how.config).expect("the settings are written");
+        let mut words = how.wrapper.clone();
+        words.push(env!("CARGO_BIN_EXE_holdfast").to_owned());
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
             .arg("serve")
             .arg("--config")
             .arg(&file)
@@ -75,7 +101,7 @@ impl Server {
             .arg(data.path().join("data"))
             .arg("--listen")
             .arg(address.to_string())
-            .args(arguments)
+            .args(&how.arguments)
             .env_clear()
             .env("HOLDFAST_ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("HOLDFAST_ROOT_SECRET_KEY", SECRET_KEY)
@@ -94,8 +120,7 @@ impl Server {
         Self {
             child,
             address,
-            arguments: arguments.to_vec(),
-            config: config.to_owned(),
+            how: how.clone(),
             data: Arc::clone(data),
             log,
         }
@@ -184,6 +209,10 @@ impl Drop for Server {
             eprintln!("--- log of the server\n{}", self.log().join("\n"));
         }
     }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
 }
 
 fn free_address() -> SocketAddr {
