@@ -1,11 +1,18 @@
 //! The promises to clients, tested from outside: the real binary on a free port, spoken to by raw
 //! requests. Each file holds one kind of promise.
 
+mod crash;
+mod damage;
+mod disk;
+mod durability;
 mod events;
 mod faults;
 mod framing;
+mod listing_cost;
+mod memory;
 mod packages;
 mod program;
+mod races;
 mod signatures;
 mod stopping;
 #[allow(dead_code, reason = "shared by files that come one after another")]
