@@ -162,3 +162,44 @@ fn of_racing_creators_exactly_one_wins() {
         assert_eq!(read.text(), won[0].1);
     }
 }
+
+#[test]
+fn a_write_once_package_keeps_what_it_has() {
+    let server = Server::start();
+    let call = server
+        .call("PUT", "/once")
+        .header("x-holdfast-write-mode", "write-once");
+    call.send().expect(200);
+    server.make_bucket("pkg");
+    server.call("PUT", "/pkg/k").body("xyz").send().expect(200);
+    let upload = server.call("POST", "/once/k?uploads").send().expect(200);
+    let id = upload.element("UploadId").unwrap();
+    let part = format!("/once/k?partNumber=1&uploadId={id}");
+    let etag = server.call("PUT", &part).body("multi").send().expect(200);
+    let etag = etag.header("etag").unwrap().to_owned();
+    server.call("PUT", "/once/k").body("abc").send().expect(200);
+    let complete = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>\
+         </CompleteMultipartUpload>"
+    );
+    let copy = server
+        .call("PUT", "/once/k")
+        .header("x-amz-copy-source", "pkg/k");
+    for call in [
+        server.call("PUT", "/once/k").body("abd"),
+        copy,
+        server
+            .call("POST", &format!("/once/k?uploadId={id}"))
+            .body(complete),
+    ] {
+        call.send().expect_fault(412, "PreconditionFailed");
+    }
+    server
+        .call("DELETE", "/once/k")
+        .send()
+        .expect_fault(403, "AccessDenied");
+    assert_eq!(
+        server.call("GET", "/once/k").send().expect(200).text(),
+        "abc"
+    );
+}

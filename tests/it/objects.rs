@@ -427,13 +427,7 @@ fn a_presigned_query_speaks_for_headers() {
 fn what_is_not_built_falls_through_to_nothing() {
     let server = bucket();
     put(&server, "/pkg/k", "abc").send().expect(200);
-    for query in [
-        "acl",
-                "torrent",
-        "legal-hold",
-        "versionId=1",
-        "unheard-of",
-    ] {
+    for query in ["acl", "torrent", "legal-hold", "versionId=1", "unheard-of"] {
         for method in ["GET", "PUT", "DELETE"] {
             let call = server.call(method, &format!("/pkg/k?{query}")).body("xyz");
             call.send().expect_fault(501, "NotImplemented");
@@ -667,8 +661,14 @@ fn attributes_are_those_that_were_asked_for() {
     };
     let answer = ask("ETag,Checksum,ObjectParts,StorageClass,ObjectSize").expect(200);
     let text = answer.text();
-    assert!(text.contains("<ETag>900150983cd24fb0d6963f7d28e17f72</ETag>"), "{text}");
-    assert!(text.contains("<ChecksumCRC32>NSRBwg==</ChecksumCRC32>"), "{text}");
+    assert!(
+        text.contains("<ETag>900150983cd24fb0d6963f7d28e17f72</ETag>"),
+        "{text}"
+    );
+    assert!(
+        text.contains("<ChecksumCRC32>NSRBwg==</ChecksumCRC32>"),
+        "{text}"
+    );
     assert!(text.contains("<ObjectSize>3</ObjectSize>") && text.contains("STANDARD"));
     assert!(!text.contains("ObjectParts"));
     assert!(answer.header("last-modified").is_some());
