@@ -1,6 +1,7 @@
 //! The promises to clients, tested from outside: the real binary on a free port, spoken to by raw
 //! requests. Each file holds one kind of promise.
 
+mod conditions;
 mod crash;
 mod damage;
 mod disk;
@@ -10,9 +11,12 @@ mod faults;
 mod framing;
 mod listing_cost;
 mod memory;
+mod multipart;
+mod objects;
 mod packages;
 mod program;
 mod races;
+mod reserved;
 mod signatures;
 mod stopping;
 #[allow(dead_code, reason = "shared by files that come one after another")]

@@ -44,14 +44,12 @@ pub async fn get_object_tagging(request: Request, context: &Context) -> Result<R
         .registry
         .find_file(request.package().id, request.key())
         .await?;
-    match found {
-        None => Err(request.no_such_key()),
-        Some(_) => {
-            let mut xml = XmlWriter::s3("Tagging");
-            xml.nest("TagSet", |_| {});
-            Ok(Reply::xml(xml.finish()))
-        }
+    if found.is_none() {
+        return Err(request.no_such_key());
     }
+    let mut xml = XmlWriter::s3("Tagging");
+    xml.nest("TagSet", |_| {});
+    Ok(Reply::xml(xml.finish()))
 }
 
 /// What is asked for.
