@@ -287,6 +287,7 @@ mod tests {
     }
 
     /// The examples of AWS's documentation.
+    #[expect(clippy::too_many_lines, reason = "a table of examples")]
     #[test]
     fn the_documented_requests_verify() {
         let put = [

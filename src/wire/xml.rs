@@ -227,50 +227,52 @@ fn escape_into(out: &mut String, text: &str) {
     let bytes = text.as_bytes();
     let mut plain_from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
-        if !NEEDS_A_LOOK[usize::from(byte)] {
+        if IS_PLAIN[usize::from(byte)] {
             continue;
         }
-        let (escape, length) = match byte {
-            b'<' => ("&lt;", 1),
-            b'>' => ("&gt;", 1),
-            b'&' => ("&amp;", 1),
-            b'"' => ("&quot;", 1),
-            b'\r' => ("&#13;", 1),
-            0xef => match &bytes[at..] {
-                [_, 0xbf, 0xbe, ..] => ("&#xfffe;", 3),
-                [_, 0xbf, 0xbf, ..] => ("&#xffff;", 3),
-                _ => continue,
-            },
-            control => {
-                out.push_str(&text[plain_from..at]);
-                plain_from = at + 1;
-                write!(out, "&#x{control:x};").expect("a string takes everything");
-                continue;
-            }
+        // U+FFFE and U+FFFF are three bytes; 0xEF also begins many characters that are fine.
+        let (length, fixed) = match (byte, bytes.get(at + 1..at + 3)) {
+            (b'<', _) => (1, "&lt;"),
+            (b'>', _) => (1, "&gt;"),
+            (b'&', _) => (1, "&amp;"),
+            (b'"', _) => (1, "&quot;"),
+            (b'\r', _) => (1, "&#13;"),
+            (0xef, Some([0xbf, 0xbe])) => (3, "&#xfffe;"),
+            (0xef, Some([0xbf, 0xbf])) => (3, "&#xffff;"),
+            (0xef, _) => continue,
+            (_, _) => (1, ""),
         };
         out.push_str(&text[plain_from..at]);
         plain_from = at + length;
-        out.push_str(escape);
+        if fixed.is_empty() {
+            write!(out, "&#x{byte:x};").expect("a string takes everything");
+        } else {
+            out.push_str(fixed);
+        }
     }
     out.push_str(&text[plain_from..]);
 }
 
-/// The bytes at which [`escape_into`] stops. 0xEF begins U+FFFE and U+FFFF.
-const NEEDS_A_LOOK: [bool; 256] = {
-    let mut table = [false; 256];
+/// The bytes that need no second look.
+const IS_PLAIN: [bool; 256] = {
+    let mut table = [true; 256];
     let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        let is_control = b < 0x20 && b != b'\t' && b != b'\n';
-        table[byte] = is_control || matches!(b, b'<' | b'>' | b'&' | b'"' | 0xef);
+    while byte < 0x20 {
+        table[byte] = matches!(byte as u8, b'\t' | b'\n');
         byte += 1;
     }
+    table[b'<' as usize] = false;
+    table[b'>' as usize] = false;
+    table[b'&' as usize] = false;
+    table[b'"' as usize] = false;
+    table[0xef] = false;
     table
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -363,7 +365,8 @@ mod tests {
     #[test]
     fn the_writer_escapes_what_xml_cannot_hold() {
         let mut xml = XmlWriter::s3("List");
-        xml.text("Key", "a<b>&\"c\"\r\n\t\u{1}\u{b}\u{fffe}é\u{1f600}\u{7f}")
+        xml.text("Wide", "\u{feff}\u{ffef}\u{fffd}\u{ffff}")
+            .text("Key", "a<b>&\"c\"\r\n\t\u{1}\u{b}\u{fffe}é\u{1f600}\u{7f}")
             .value("Size", 5)
             .value("IsTruncated", false)
             .optional("Marker", None)
@@ -374,6 +377,7 @@ mod tests {
             .nest_typed("Grantee", "CanonicalUser", |_| {});
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
             <List xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+            <Wide>\u{feff}\u{ffef}\u{fffd}&#xffff;</Wide>\
             <Key>a&lt;b&gt;&amp;&quot;c&quot;&#13;\n\t&#x1;&#xb;&#xfffe;é\u{1f600}\u{7f}</Key>\
             <Size>5</Size><IsTruncated>false</IsTruncated><Prefix></Prefix>\
             <Owner><ID>root</ID></Owner>\
@@ -390,5 +394,29 @@ mod tests {
             XmlWriter::plain_without_declaration("R").finish(),
             "<R></R>"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_the_same(
+            keys in prop::collection::vec("(\\PC|[ \t\r\n<>&\"'\u{1}\u{feff}\u{85}]){0,8}", 1..4),
+        ) {
+            let mut xml = XmlWriter::s3("Delete");
+            for key in &keys {
+                xml.nest("Object", |xml| {
+                    xml.text("Key", key);
+                });
+            }
+            let found = read(&xml.finish()).unwrap();
+            let found: Vec<_> = found.objects.into_iter().map(|object| object.key).collect();
+            prop_assert_eq!(found, keys);
+        }
+
+        #[test]
+        fn no_document_makes_a_panic(text in "[<>/!?&;\\[\\]a-z\"'= -]{0,60}", bytes: Vec<u8>) {
+            let _ = read(&text);
+            let _ = parse::<Delete>(&bytes, "Delete");
+            let _ = read(&format!("<Delete>{text}</Delete>"));
+        }
     }
 }
