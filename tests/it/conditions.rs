@@ -1,7 +1,5 @@
 //! Conditions on reads, and conditional writes, which are decided inside the commit.
 
-use std::thread;
-
 use crate::support::call::Call;
 use crate::support::connection::Answer;
 use crate::support::server::Server;
@@ -125,42 +123,6 @@ fn a_false_condition_costs_no_body() {
     connection.send(call.head(Some(1_000_000)).0);
     // The answer comes instead of `100 Continue`.
     connection.answer().expect_fault(412, "PreconditionFailed");
-}
-
-#[test]
-fn of_racing_creators_exactly_one_wins() {
-    let server = bucket();
-    for round in 0..50 {
-        let target = format!("/pkg/lock-{round}");
-        let answers: Vec<(u16, String)> = thread::scope(|scope| {
-            let writers: Vec<_> = (0..8)
-                .map(|writer| {
-                    let (server, target) = (&server, &target);
-                    scope.spawn(move || {
-                        let body = format!("{round}-{writer}");
-                        let call = server.call("PUT", target).header("if-none-match", "*");
-                        (call.body(body.clone()).send().status, body)
-                    })
-                })
-                .collect();
-            writers
-                .into_iter()
-                .map(|writer| writer.join().unwrap())
-                .collect()
-        });
-        let won: Vec<_> = answers
-            .iter()
-            .filter(|(status, _)| *status == 200)
-            .collect();
-        assert_eq!(won.len(), 1, "{answers:?}");
-        assert!(
-            answers
-                .iter()
-                .all(|(status, _)| matches!(status, 200 | 409 | 412))
-        );
-        let read = server.call("GET", &target).send().expect(200);
-        assert_eq!(read.text(), won[0].1);
-    }
 }
 
 #[test]

@@ -370,66 +370,6 @@ fn special_objects_can_be_copied() {
 }
 
 #[test]
-fn what_was_acknowledged_before_the_end_is_in_the_manifest_and_nothing_else() {
-    let server = Server::start();
-    for round in 0..50 {
-        let bucket = format!("race-{round}");
-        server.make_bucket(&bucket);
-        let (stored, refused): (Vec<_>, Vec<_>) = thread::scope(|scope| {
-            let writers: Vec<_> = (0..16)
-                .map(|writer| {
-                    let (server, bucket) = (&server, &bucket);
-                    scope.spawn(move || {
-                        let mut connection = server.connect();
-                        (0..4)
-                            .map(|n| {
-                                let key = format!("k{writer:02}-{n}");
-                                let target = format!("/{bucket}/{key}");
-                                let call = server.call("PUT", &target).body(key.clone());
-                                (key, call.send_on(&mut connection).status)
-                            })
-                            .collect::<Vec<_>>()
-                    })
-                })
-                .collect();
-            let target = format!("/{bucket}/.holdfast/finalize");
-            // Writers may hold it up for a moment; it is asked again until it is done.
-            let done = (0..100).any(|_| server.call("PUT", &target).send().status == 200);
-            assert!(done, "finalize never succeeds");
-            let all = writers
-                .into_iter()
-                .flat_map(|writer| writer.join().unwrap());
-            all.partition(|(_, status)| *status == 200)
-        });
-        assert!(
-            refused
-                .iter()
-                .all(|(_, status)| matches!(status, 403 | 409)),
-            "{refused:?}"
-        );
-        let target = format!("/{bucket}/.holdfast/manifest.json");
-        let manifest = server.call("GET", &target).send().expect(200);
-        let manifest: serde_json::Value = serde_json::from_slice(&manifest.body).unwrap();
-        let files = manifest["files"].as_array().unwrap();
-        let mut listed: Vec<_> = files
-            .iter()
-            .map(|file| file["relative_path"].as_str().unwrap().to_owned())
-            .collect();
-        let mut stored: Vec<_> = stored.into_iter().map(|(key, _)| key).collect();
-        stored.sort();
-        listed.sort();
-        assert_eq!(listed, stored);
-        for key in stored {
-            let read = server
-                .call("GET", &format!("/{bucket}/{key}"))
-                .send()
-                .expect(200);
-            assert_eq!(read.text(), key);
-        }
-    }
-}
-
-#[test]
 fn an_upload_does_not_complete_into_a_finalized_package() {
     let server = bucket();
     let upload = server.call("POST", "/pkg/k?uploads").send().expect(200);
