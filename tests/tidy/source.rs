@@ -214,8 +214,14 @@ pub fn repository() -> BTreeMap<String, String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let is_built = ["target", ".git", "holdfast-data", "node_modules"].contains(&&*name);
-            if is_built {
+            let not_ours = [
+                "target",
+                ".git",
+                ".clients",
+                "holdfast-data",
+                "node_modules",
+            ];
+            if not_ours.contains(&&*name) {
                 continue;
             }
             if path.is_dir() {
