@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::support::bytes::{Random, composite_etag, content, md5};
 use crate::support::call::Call;
 use crate::support::connection::{Answer, Connection};
+use crate::support::database::edit;
 use crate::support::log::{dense_events, events, ingested};
 use crate::support::multipart;
 use crate::support::server::Server;
@@ -18,7 +19,7 @@ use crate::support::server::Server;
 const ROUNDS: usize = 20;
 const WRITERS: usize = 16;
 const MIB: usize = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Ends a server as a crash would, while others still talk to it.
 fn kill(server: &Server) {
@@ -58,18 +59,26 @@ struct Act {
 }
 
 /// Everything that was tried on each key since it was last looked at.
-#[derive(Default)]
-struct History(Mutex<BTreeMap<String, Vec<Act>>>);
+struct History {
+    start: Instant,
+    keys: Mutex<BTreeMap<String, Vec<Act>>>,
+}
 
 impl History {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            keys: Mutex::default(),
+        }
+    }
+
     fn add(&self, key: &str, act: Act) {
-        let before = act.began - Duration::from_micros(1);
         let absent = Act {
-            began: before,
-            ended: Some(before),
+            began: self.start,
+            ended: Some(self.start),
             stored: None,
         };
-        let mut keys = self.0.lock().expect("no act panics");
+        let mut keys = self.keys.lock().expect("no act panics");
         let acts = keys.entry(key.to_owned()).or_insert_with(|| vec![absent]);
         acts.push(act);
     }
@@ -234,7 +243,7 @@ fn crash(server: &Server, history: &History, random: &mut Random) {
             };
             scope.spawn(move || writer.run());
         }
-        for _ in 0..1 + random.below(400) {
+        for _ in 0..=random.below(400) {
             receiver.recv_timeout(PATIENCE).expect("the writers go on");
         }
         kill(server);
@@ -267,7 +276,7 @@ fn listing(server: &Server) -> BTreeMap<String, String> {
 /// Reads every key that was ever written or is listed, and takes what it holds as its new history.
 fn check_keys(server: &Server, history: &mut History) {
     let listed = listing(server);
-    let tried = std::mem::take(history.0.get_mut().expect("no act panics"));
+    let tried = std::mem::take(history.keys.get_mut().expect("no act panics"));
     let strangers: Vec<_> = listed
         .keys()
         .filter(|key| !tried.contains_key(*key))
@@ -321,7 +330,7 @@ fn check_keys(server: &Server, history: &mut History) {
 fn check_log(server: &Server, history: &mut History, since: u64) -> u64 {
     let new = dense_events(server, since);
     let recorded: BTreeSet<(String, String)> = ingested(&new).into_iter().collect();
-    let tried = history.0.get_mut().expect("no act panics");
+    let tried = history.keys.get_mut().expect("no act panics");
     for (key, acts) in tried {
         // The first act of a key is what the last look found.
         for act in acts
@@ -354,7 +363,7 @@ fn an_acknowledged_write_survives_a_crash_at_any_moment() {
     let mut random = random();
     let mut server = Server::start();
     server.make_bucket("bucket");
-    let mut history = History::default();
+    let mut history = History::new();
     let mut head = 0;
     for round in 0..ROUNDS {
         crash(&server, &history, &mut random);
@@ -422,11 +431,11 @@ fn a_finalize_that_a_crash_cut_off_can_be_repeated() {
         kill(&server);
         let before = connection
             .try_answer(false)
-            .map(|answer| digest_of(answer.expect(200)));
+            .map(|answer| digest_of(&answer.expect(200)));
         was_answered += usize::from(before.is_some());
         server = server.restart();
-        let first = digest_of(server.call("PUT", &target).send().expect(200));
-        let second = digest_of(server.call("PUT", &target).send().expect(200));
+        let first = digest_of(&server.call("PUT", &target).send().expect(200));
+        let second = digest_of(&server.call("PUT", &target).send().expect(200));
         assert_eq!(first, second);
         assert!(before.is_none_or(|before| before == first));
         let query = format!("&package={bucket}&types=v1.package.finalized");
@@ -439,7 +448,21 @@ fn a_finalize_that_a_crash_cut_off_can_be_repeated() {
     audit(&server);
 }
 
-fn digest_of(answer: Answer) -> String {
+#[test]
+fn a_package_that_a_crash_left_sealed_is_open_again() {
+    let mut server = Server::start();
+    server.make_bucket("bucket");
+    server.stop();
+    let mark = "INSERT INTO sealing_marks SELECT id, zeroblob(16), 9223372036854775807 \
+                FROM packages WHERE bucket = CAST($1 AS TEXT)";
+    edit(&server, mark, b"bucket");
+    let server = server.restart();
+    server.call("PUT", "/bucket/key").send().expect(200);
+    let finalize = server.call("PUT", "/bucket/.holdfast/finalize");
+    digest_of(&finalize.send().expect(200));
+}
+
+fn digest_of(answer: &Answer) -> String {
     let digest = answer.header("x-holdfast-manifest-digest");
     digest.expect("a digest").to_owned()
 }

@@ -5,10 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection as _};
-
 use crate::support::bytes::{content, stored_file};
+use crate::support::database::edit;
 use crate::support::multipart;
 use crate::support::server::Server;
 
@@ -214,24 +212,6 @@ fn a_damaged_part_spoils_only_what_touches_it() {
     assert_readable(&server, target, &bytes, "after");
 }
 
-/// Runs a statement on the database of a server that has ended.
-fn edit(server: &Server, statement: &'static str, bytes: &[u8]) {
-    let path = server.data().join("holdfast.db");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let changed = runtime.expect("a runtime").block_on(async {
-        let options = SqliteConnectOptions::new().filename(path);
-        let mut connection = options.connect().await?;
-        let address = blake3::hash(bytes).as_bytes().to_vec();
-        let query = sqlx::query(statement).bind(address);
-        let changed = query.execute(&mut connection).await?.rows_affected();
-        connection.close().await?;
-        Ok::<_, sqlx::Error>(changed)
-    });
-    assert_eq!(changed.expect("it is edited"), 1);
-}
-
 #[test]
 fn damage_inside_the_database_is_not_served_either() {
     const HARMS: [&str; 4] = [
@@ -252,7 +232,8 @@ fn damage_inside_the_database_is_not_served_either() {
     }
     server.stop();
     for (number, statement) in HARMS.into_iter().enumerate() {
-        edit(&server, statement, &body(number));
+        let address = blake3::hash(&body(number));
+        edit(&server, statement, address.as_bytes());
     }
     let server = server.restart();
     for (number, statement) in HARMS.into_iter().enumerate() {

@@ -72,7 +72,7 @@ fn cost(server: &Server, bucket: &str, query: &str, expected: usize) -> Duration
         let count = answer.element("KeyCount").expect("a count");
         assert_eq!(count, expected.to_string(), "{query}");
     }
-    cpu_time(server) - before
+    cpu_time(server).saturating_sub(before)
 }
 
 /// The queries to compare, for a bucket of so many keys, and how much each finds.

@@ -37,7 +37,7 @@ impl Racers {
                 })
             };
             let threads: Vec<_> = self.0.iter().enumerate().map(start).collect();
-            let outcomes = threads.into_iter().map(|thread| thread.join());
+            let outcomes = threads.into_iter().map(thread::ScopedJoinHandle::join);
             outcomes.map(|outcome| outcome.expect("a racer")).collect()
         })
     }
@@ -91,7 +91,9 @@ fn of_racing_creations_of_a_key_one_wins() {
             .enumerate()
             .partition(|(_, answer)| answer.status == 200);
         assert_eq!(won.len(), 1, "round {round}: {answers:?}");
-        lost.iter().for_each(|(_, answer)| assert_lost(answer));
+        for (_, answer) in lost {
+            assert_lost(answer);
+        }
         let etag = won[0].1.header("etag").expect("an ETag");
         assert_stored(&server, &target, &body(won[0].0), etag);
     }

@@ -24,7 +24,7 @@ pub fn md5(bytes: &[u8]) -> String {
 
 /// The ETag of an upload of these parts, with its quotes.
 pub fn composite_etag(parts: &[&[u8]]) -> String {
-    let joined: Vec<u8> = parts.iter().flat_map(|part| Md5::digest(part)).collect();
+    let joined: Vec<u8> = parts.iter().flat_map(Md5::digest).collect();
     format!("\"{}-{}\"", md5(&joined), parts.len())
 }
 

@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod call;
 pub mod connection;
+pub mod database;
 pub mod log;
 pub mod multipart;
 pub mod server;

@@ -23,12 +23,11 @@ pub fn part<'s>(
 
 /// The call that completes an upload of parts with these ETags.
 pub fn complete<'s>(server: &'s Server, object: &str, upload: &str, etags: &[String]) -> Call<'s> {
-    let parts: String = (1..)
-        .zip(etags)
-        .map(|(number, etag)| {
-            format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
-        })
-        .collect();
+    let mut parts = String::new();
+    for (number, etag) in (1..).zip(etags) {
+        let part = format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>");
+        parts += &part;
+    }
     let target = format!("{object}?uploadId={upload}");
     let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
     server.call("POST", &target).body(body)

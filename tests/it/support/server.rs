@@ -50,7 +50,7 @@ impl Server {
 
     /// A server with these settings (TOML) and flags.
     pub fn start_with(config: &str, arguments: &[&str]) -> Self {
-        Self::launch_anew(Launch {
+        Self::launch_anew(&Launch {
             config: config.to_owned(),
             arguments: owned(arguments),
             wrapper: Vec::new(),
@@ -59,7 +59,7 @@ impl Server {
 
     /// A server with the default settings that another program runs, such as a tracer.
     pub fn start_under(wrapper: &[&str]) -> Self {
-        Self::launch_anew(Launch {
+        Self::launch_anew(&Launch {
             wrapper: owned(wrapper),
             ..Launch::default()
         })
@@ -71,9 +71,9 @@ impl Server {
         Self::launch(&self.data, &self.how)
     }
 
-    fn launch_anew(how: Launch) -> Self {
+    fn launch_anew(how: &Launch) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
-        Self::launch(&Arc::new(data), &how)
+        Self::launch(&Arc::new(data), how)
     }
 
     fn launch(data: &Arc<TempDir>, how: &Launch) -> Self {

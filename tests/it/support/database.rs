@@ -1,0 +1,23 @@
+//! The database of a server that has ended, edited behind its back.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection as _};
+
+use crate::support::server::Server;
+
+/// Runs a statement with one parameter, a blob, that changes one row.
+pub fn edit(server: &Server, statement: &'static str, parameter: &[u8]) {
+    let path = server.data().join("holdfast.db");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let changed = runtime.expect("a runtime").block_on(async {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = options.connect().await?;
+        let query = sqlx::query(statement).bind(parameter.to_vec());
+        let changed = query.execute(&mut connection).await?.rows_affected();
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(changed)
+    });
+    assert_eq!(changed.expect("it is edited"), 1);
+}
