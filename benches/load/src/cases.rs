@@ -52,8 +52,11 @@ const fn case(
     }
 }
 
-/// All cases.
-pub const CASES: [Case; 10] = [
+/// The case for the server's memory: 16 uploads of 1 GiB side by side.
+const MEMORY: &str = "put-1g";
+
+/// All cases. The last is for the server's memory and runs only when it is named.
+pub const CASES: [Case; 11] = [
     case("put-4k", Kind::Put, 4 * KIB, 0, 16),
     case("put-1m", Kind::Put, MIB, 0, 8),
     case("put-64m", Kind::Put, 64 * MIB, 0, 2),
@@ -64,12 +67,17 @@ pub const CASES: [Case; 10] = [
     case("get-64m", Kind::Get, 64 * MIB, 4, 2),
     case("range-64k", Kind::Range(64 * KIB), 64 * MIB, 4, 16),
     case("list-1000", Kind::List, 100, 0, 4),
+    case(MEMORY, Kind::Put, 1024 * MIB, 0, 16),
 ];
 
-/// The cases of these names, all when none is named.
+/// The cases of these names; when none is named, all but the one for memory.
 pub fn choose(names: &[String]) -> Result<Vec<Case>, String> {
     if names.is_empty() {
-        return Ok(CASES.to_vec());
+        return Ok(CASES
+            .iter()
+            .filter(|case| case.name != MEMORY)
+            .copied()
+            .collect());
     }
     let find = |name: &String| CASES.iter().find(|case| case.name == name).copied();
     names
