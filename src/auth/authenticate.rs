@@ -10,7 +10,7 @@ use crate::domain::ids::Timestamp;
 use crate::wire::credentials::{self, Credentials, CredentialsError};
 use crate::wire::request_head::RequestHead;
 use crate::wire::sigv2;
-use crate::wire::sigv4::chunk::ChunkChain;
+use crate::wire::sigv4::chunk::{ChunkChain, EMPTY_SHA256};
 use crate::wire::sigv4::key::SigningKey;
 use crate::wire::sigv4::payload::{PayloadMode, UnknownPayload};
 use crate::wire::sigv4::presign::Presigned;
@@ -338,6 +338,12 @@ fn declared_payload<'a>(
         | Credentials::QueryV2(_) => None,
     };
     let text = match (header.transpose()?, parameter) {
+        // curl before 8 names no payload; without a body there is but one to sign.
+        (None, None)
+            if matches!(credentials, Credentials::HeaderV4(_)) && !announces_body(head) =>
+        {
+            EMPTY_SHA256
+        }
         (None, None) => return Ok(None),
         (Some(text), None) | (None, Some(text)) => text,
         (Some(text), Some(parameter)) if text == parameter => text,
@@ -345,6 +351,13 @@ fn declared_payload<'a>(
     };
     let mode = PayloadMode::parse(text).map_err(|_| unknown())?;
     Ok(Some((mode, text)))
+}
+
+/// Whether the head announces a body. One that comes unannounced must be empty: it is signed so.
+fn announces_body(head: &RequestHead<'_>) -> bool {
+    let length = head.headers.get(header::CONTENT_LENGTH);
+    head.headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0")
 }
 
 fn check_skew(signed_at: Timestamp, now: Timestamp) -> Result<(), AuthError> {

@@ -164,10 +164,21 @@ pub fn authenticate(arrival: &Arrival, context: &Context) -> Result<Caller, Faul
             identity,
             authenticated,
         }),
+        // A browser form carries its credentials in the body; the operation is not built.
+        None if is_browser_form(arrival) => {
+            Err(Fault::new(Code::NotImplemented).message("POST of a form is not implemented."))
+        }
         None => {
             Err(Fault::new(Code::AccessDenied).message("Access Denied: the request is not signed."))
         }
     }
+}
+
+fn is_browser_form(arrival: &Arrival) -> bool {
+    let content_type = arrival.head.headers.get(header::CONTENT_TYPE);
+    matches!(arrival.target, Target::Bucket(_))
+        && arrival.head.method == http::Method::POST
+        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"))
 }
 
 /// Admits an authenticated request to the operation of its row.
