@@ -33,7 +33,7 @@ impl GoldenRequest {
         request.bucket = authority
             .strip_suffix(".s3.example.org:9000")
             .map(str::to_owned);
-        request.authority = authority.to_owned();
+        authority.clone_into(&mut request.authority);
         for (name, value) in &self.headers {
             request = request.with(name, value);
         }

@@ -117,7 +117,7 @@ fn v2_query(mut request: Arriving) -> Arriving {
         claim.string_to_sign(head)
     });
     let signature = sign_v2(&text).replace('+', "%2B").replace('=', "%3D");
-    request.query.push_str(&format!("&Signature={signature}"));
+    request.query.extend(["&Signature=", &*signature]);
     request
 }
 
@@ -230,15 +230,15 @@ fn version_2_is_taken_where_the_settings_say() {
 
 #[test]
 fn whatever_is_changed_after_signing_is_refused() {
-    let with = authenticator(SigV2::All, false);
     type Change = (&'static str, fn(&mut Arriving));
+    let with = authenticator(SigV2::All, false);
     let changes: [Change; 7] = [
         ("method", |r| r.method = Method::DELETE),
         ("path", |r| r.path = "/pkg/other".to_owned()),
         ("dots", |r| r.path = "/pkg/x/../key".to_owned()),
         ("query", |r| r.query.push_str("&acl")),
         ("part", |r| {
-            r.query = r.query.replace("partNumber=1", "partNumber=2")
+            r.query = r.query.replace("partNumber=1", "partNumber=2");
         }),
         ("metadata", |r| {
             r.headers

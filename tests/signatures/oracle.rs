@@ -35,7 +35,7 @@ fn sign_by_sdk(request: &Arriving, location: SignatureLocation, payload: &str) -
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     settings.signature_location = location;
-    settings.expires_in = Some(Duration::from_secs(60));
+    settings.expires_in = Some(Duration::from_mins(1));
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region("eu-central-1")
@@ -73,7 +73,7 @@ fn sign_by_sdk(request: &Arriving, location: SignatureLocation, payload: &str) -
     for (name, value) in instructions.params() {
         let separator = if signed.query.is_empty() { "" } else { "&" };
         let value = percent_encode(value.as_bytes(), Slash::Encode);
-        signed.query.push_str(&format!("{separator}{name}={value}"));
+        signed.query.extend([separator, *name, "=", &*value]);
     }
     signed
 }
