@@ -8,6 +8,7 @@ pub mod blobs;
 pub mod buffers;
 #[cfg(test)]
 mod conformance;
+mod disk;
 #[cfg(test)]
 mod faults;
 pub mod local;
