@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header;
+use http::{HeaderName, header};
 
 use crate::auth::keyring::{Identity, KeyRing};
 use crate::auth::settings::{AuthSettings, SigV2};
@@ -10,6 +10,7 @@ use crate::domain::ids::Timestamp;
 use crate::wire::credentials::{self, Credentials, CredentialsError};
 use crate::wire::request_head::RequestHead;
 use crate::wire::sigv2;
+use crate::wire::sigv4::canonical::OWN_HEADERS;
 use crate::wire::sigv4::chunk::{ChunkChain, EMPTY_SHA256};
 use crate::wire::sigv4::key::SigningKey;
 use crate::wire::sigv4::payload::{PayloadMode, UnknownPayload};
@@ -217,6 +218,14 @@ impl Authenticator {
         head: &RequestHead<'_>,
         string_to_sign: impl Fn(&RequestHead<'_>) -> String,
     ) -> Result<Identity, AuthError> {
+        // Version 2 signs no header of Holdfast's own.
+        let own = head.headers.keys().map(HeaderName::as_str);
+        let own: Vec<_> = own.filter(|name| name.starts_with(OWN_HEADERS)).collect();
+        if !own.is_empty() {
+            return Err(AuthError::HeadersNotSigned(
+                own.into_iter().map(str::to_owned).collect(),
+            ));
+        }
         let known = self.keys.find(claim.access_key);
         let holder = known.unwrap_or_else(|| self.keys.nobody());
         let secret = holder.secret().reveal();

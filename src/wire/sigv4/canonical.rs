@@ -69,13 +69,14 @@ impl<'a> SignedHeaders<'a> {
         self.0.split(';').any(|signed| signed == name)
     }
 
-    /// The `x-amz-*` headers that are there without being signed: an attacker may have added them,
-    /// and one of them (`x-amz-copy-source`) turns a write into a read of anything.
+    /// The `x-amz-*` and `x-holdfast-*` headers that are there without being signed: an attacker
+    /// may have added them, and one of them (`x-amz-copy-source`) turns a write into a read of
+    /// anything.
     pub fn missing(self, headers: &HeaderMap) -> Vec<String> {
-        let is_amz = |name: &&str| name.starts_with("x-amz-");
-        let present = || headers.keys().map(http::HeaderName::as_str).filter(is_amz);
+        let acts = |name: &&str| name.starts_with("x-amz-") || name.starts_with(OWN_HEADERS);
+        let present = || headers.keys().map(http::HeaderName::as_str).filter(acts);
         // Both sides are sets, so equal numbers mean that every header is signed.
-        let signed = self.0.split(';').filter(is_amz);
+        let signed = self.0.split(';').filter(acts);
         let signed_here = signed.filter(|name| headers.contains_key(*name)).count();
         if present().count() == signed_here {
             return Vec::new();
@@ -84,6 +85,9 @@ impl<'a> SignedHeaders<'a> {
         unsigned.map(str::to_owned).collect()
     }
 }
+
+/// What the names of Holdfast's own headers begin with.
+pub const OWN_HEADERS: &str = "x-holdfast-";
 
 /// Writes the canonical request. `payload_hash` is the value of `x-amz-content-sha256`, or
 /// `UNSIGNED-PAYLOAD` for a presigned URL without it. `X-Amz-Signature` is left out of the query.
@@ -252,6 +256,10 @@ mod tests {
         assert_eq!(missing("host;x-amz-acl;x-amz-date"), ["x-amz-copy-source"]);
         assert_eq!(missing("host").len(), 2);
         assert!(missing("host;x-amz-copy-source;x-amz-date").is_empty());
+        let mut own = headers.clone();
+        own.insert("x-holdfast-producer", "ci".parse().unwrap());
+        let list = SignedHeaders::parse("host;x-amz-copy-source;x-amz-date").unwrap();
+        assert_eq!(list.missing(&own), ["x-holdfast-producer"]);
         assert!(missing("host;x-amz-acl;x-amz-copy-source;x-amz-date").is_empty());
     }
 
