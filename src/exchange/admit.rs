@@ -199,6 +199,7 @@ pub async fn admit<O>(
             if !identity.may(verb, package.bucket.as_str(), Some(&package.owner)) {
                 return Err(Fault::denied(verb));
             }
+            check_expected_owner(&arrival.head.headers, &package)?;
             Some(package)
         }
         Access::Everywhere(verb) if !identity.may_everywhere(verb) => {
@@ -225,6 +226,18 @@ pub async fn admit<O>(
         package,
         parameters,
     })
+}
+
+/// Refuses a request for a bucket that has another owner than the client expects.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
+fn check_expected_owner(headers: &http::HeaderMap, package: &PackageRecord) -> Result<(), Fault> {
+    match headers.get("x-amz-expected-bucket-owner") {
+        Some(expected) if expected.as_bytes() != package.owner.as_bytes() => {
+            Err(Fault::new(Code::AccessDenied)
+                .message("Access Denied: the bucket has another owner than the one expected."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The package of a bucket, or of a segment that gives its bucket's name or its own id.

@@ -66,7 +66,7 @@ codes! {
     InvalidArgument 400 "Invalid Argument";
     InvalidBucketName 400 "The specified bucket is not valid.";
     InvalidDigest 400 "The Content-MD5 you specified was invalid.";
-    InvalidLocationConstraint 400 "The specified location constraint is not valid.";
+    InvalidLocationConstraint 400 "The specified location-constraint is not valid";
     InvalidPart 400 "One or more of the specified parts could not be found, or its ETag did not match.";
     InvalidPartNumber 416 "The requested part number is not satisfiable.";
     InvalidPartOrder 400 "The list of parts was not in ascending order.";
@@ -472,7 +472,7 @@ impl From<UriError> for Fault {
 impl From<InvalidName> for Fault {
     fn from(error: InvalidName) -> Self {
         let code = match error {
-            InvalidName::Bucket => Code::InvalidBucketName,
+            InvalidName::Bucket => return Self::new(Code::InvalidBucketName),
             InvalidName::LongKey => return Self::new(Code::KeyTooLongError),
             InvalidName::EmptyKey => Code::InvalidRequest,
             InvalidName::KeyNotUtf8 => Code::InvalidURI,

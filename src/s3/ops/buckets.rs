@@ -108,7 +108,7 @@ impl ListBuckets {
         Ok(Self {
             prefix,
             region: given(query, "bucket-region").map(str::to_owned),
-            max_buckets: page_size(query, "max-buckets", 1, MAX_BUCKETS)?,
+            max_buckets: page_size(query, "max-buckets", 1..=MAX_BUCKETS, MAX_BUCKETS)?,
             after,
         })
     }
@@ -227,7 +227,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Fault> {
         Some(other) => Err(Fault::argument(
             ownership,
             other,
-            "Invalid x-amz-object-ownership.",
+            format!("Invalid x-amz-object-ownership header: {other}"),
         )),
     }
 }
@@ -336,19 +336,19 @@ impl CreateBucket {
             };
             self.parameters.insert(parameter, tag.value).is_some()
         } else {
-            if tag.key.is_empty() || tag.key.chars().count() > MAX_TAG_KEY_CHARS {
-                return refuse("The TagKey you have provided is invalid.");
+            if tag.key.is_empty() || !is_tag_text(&tag.key, MAX_TAG_KEY_CHARS) {
+                return refuse("The TagKey you have provided is invalid");
             }
             if tag.key.starts_with("aws:") {
                 return refuse("System tags cannot be added or updated by requester.");
             }
-            if tag.value.chars().count() > MAX_TAG_VALUE_CHARS {
-                return refuse("The TagValue you have provided is invalid.");
+            if !is_tag_text(&tag.value, MAX_TAG_VALUE_CHARS) {
+                return refuse("The TagValue you have provided is invalid");
             }
             self.tags.insert(tag.key.clone(), tag.value).is_some()
         };
         if is_known {
-            return refuse("Cannot provide multiple Tags with the same key.");
+            return refuse("Cannot provide multiple Tags with the same key");
         }
         Ok(())
     }
@@ -360,10 +360,8 @@ impl CreateBucket {
             None => Ok(()),
             Some(region) if region == here || Some(region) == signed => Ok(()),
             Some(region) => Err(Fault::new(Code::InvalidLocationConstraint)
-                .message(format!(
-                    "The specified location constraint is not valid: this is {here}."
-                ))
-                .detail("LocationConstraint", region)),
+                .detail("LocationConstraint", region)
+                .detail("Region", here)),
         }
     }
 
@@ -413,6 +411,14 @@ impl CreateBucket {
             actor: actor.to_owned(),
         })
     }
+}
+
+/// Whether a tag may have this text: letters, digits, spaces and `+ - = . _ : / @` of any script.
+fn is_tag_text(text: &str, most_chars: usize) -> bool {
+    let is_legal = |c: char| {
+        c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
+    };
+    text.chars().count() <= most_chars && text.chars().all(is_legal)
 }
 
 /// `<CreateBucketConfiguration>`.
@@ -603,7 +609,9 @@ mod tests {
         let long_value = "v".repeat(257);
         let many: Vec<_> = (0..=MAX_TAGS).map(|n| format!("k{n}")).collect();
         let many: Vec<_> = many.iter().map(|key| (key.as_str(), "")).collect();
-        let wrong: [&[(&str, &str)]; 8] = [
+        let wrong: [&[(&str, &str)]; 10] = [
+            &[("a!", "1")],
+            &[("a", "1\n")],
             &[("holdfast:colour", "red")],
             &[("holdfast:name", "a"), ("holdfast:name", "b")],
             &[("a", "1"), ("a", "2")],

@@ -9,7 +9,9 @@ use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::registry::listing::{FilePage, FileSummary, ListEntry, ListFiles, ListPosition};
-use crate::s3::ops::page::{decode_token, encode_token, encodes_keys, given, page_size};
+use crate::s3::ops::page::{
+    MAX_PAGE_NUMBER, decode_token, encode_token, encodes_keys, given, page_size,
+};
 use crate::s3::ops::special::list_special;
 use crate::wire::uri::{Query, Slash, percent_encode_into};
 use crate::wire::xml::XmlWriter;
@@ -25,7 +27,7 @@ const ENTRY_BYTES: usize = 256;
 /// - A group stands at the place of its first key, counts as one entry and never comes twice.
 /// - `marker` goes on after any text, a key or not. When it is itself a common prefix, as
 ///   `NextMarker` may be, the whole group is passed over.
-/// - `NextMarker` is given when there is a delimiter, as on AWS; without one, the last key serves.
+/// - `NextMarker` is there whenever the page is truncated. AWS gives it only with a delimiter.
 /// - Objects under `.holdfast/` appear only when the prefix begins with `.holdfast`.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html>
@@ -39,7 +41,8 @@ pub async fn list_objects(request: Request, context: &Context) -> Result<Reply, 
 ///
 /// - `NextContinuationToken` is there exactly when the page is truncated; a garbled token is
 ///   `InvalidArgument`.
-/// - `start-after` is heeded on the first page only; a token takes its place.
+/// - `start-after` is heeded on the first page only; a token takes its place. Like a marker, it
+///   passes over the whole group when it is itself a common prefix.
 /// - `KeyCount` counts keys and common prefixes.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
@@ -80,10 +83,19 @@ impl Listing {
         Ok(Self {
             prefix: query.get("prefix").unwrap_or_default().to_owned(),
             delimiter: query.get("delimiter").unwrap_or_default().to_owned(),
-            max_keys: page_size(query, "max-keys", 0, MAX_KEYS)?,
+            max_keys: page_size(query, "max-keys", 0..=MAX_PAGE_NUMBER, MAX_KEYS)?,
             encodes_keys: encodes_keys(query)?,
             after: None,
         })
+    }
+
+    /// Where a client means to go on that names a text.
+    fn position(&self, text: &str) -> ListPosition {
+        if self.is_common_prefix(text) {
+            ListPosition::AfterPrefix(text.to_owned())
+        } else {
+            ListPosition::AfterKey(text.to_owned())
+        }
     }
 
     /// Whether a text is what a group of this listing is called.
@@ -101,10 +113,8 @@ impl ListObjects {
     fn parse(query: &Query) -> Result<Self, Fault> {
         let mut listing = Listing::parse(query)?;
         let marker = query.get("marker").unwrap_or_default().to_owned();
-        if listing.is_common_prefix(&marker) {
-            listing.after = Some(ListPosition::AfterPrefix(marker.clone()));
-        } else if !marker.is_empty() {
-            listing.after = Some(ListPosition::AfterKey(marker.clone()));
+        if !marker.is_empty() {
+            listing.after = Some(listing.position(&marker));
         }
         Ok(Self { listing, marker })
     }
@@ -112,12 +122,7 @@ impl ListObjects {
     fn render(&self, page: &FilePage, owner: &Owner<'_>) -> String {
         let mut document = Document::begin(&self.listing, page, owner.bucket);
         document.text("Marker", &self.marker);
-        if let Some(next) = page
-            .next
-            .as_ref()
-            .filter(|_| !self.listing.delimiter.is_empty())
-        {
-            let (ListPosition::AfterKey(next) | ListPosition::AfterPrefix(next)) = next;
+        if let Some(ListPosition::AfterKey(next) | ListPosition::AfterPrefix(next)) = &page.next {
             document.text("NextMarker", next);
         }
         document.xml.value("MaxKeys", self.listing.max_keys);
@@ -134,7 +139,7 @@ impl ListObjectsV2 {
             (Some(token), _) if !token.is_empty() => {
                 Some(decode_token("continuation-token", token)?)
             }
-            (_, Some(key)) => Some(ListPosition::AfterKey(key.clone())),
+            (_, Some(text)) => Some(listing.position(text)),
             (_, None) => None,
         };
         let shows_owner = match given(query, "fetch-owner") {
@@ -493,6 +498,8 @@ mod tests {
         ];
         for (query, expected) in cases {
             assert_eq!(v1(query).unwrap().listing.after, expected, "{query}");
+            let query = query.replace("marker", "start-after");
+            assert_eq!(v2(&query).unwrap().listing.after, expected, "{query}");
         }
     }
 
@@ -531,10 +538,8 @@ mod tests {
             <CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes></ListBucketResult>";
         assert_eq!(xml, expected);
         let flat = v1("").unwrap().render(&page, &OWNER);
-        assert!(
-            !flat.contains("NextMarker") && !flat.contains("Delimiter"),
-            "{flat}"
-        );
+        assert!(!flat.contains("Delimiter"), "{flat}");
+        assert!(flat.contains("<NextMarker>c/</NextMarker>"), "{flat}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::exchange::request::Request;
 use crate::registry::uploads::{ListUploads, UploadEntry, UploadPage};
 use crate::s3::ops::describe::{quoted, write_part_checksum, write_upload_checksum, write_user};
 use crate::s3::ops::multipart::find_upload;
-use crate::s3::ops::page::{given, page_size};
+use crate::s3::ops::page::{MAX_PAGE_NUMBER, given, page_size};
 use crate::wire::uri::{Query, Slash, percent_encode};
 use crate::wire::xml::XmlWriter;
 
@@ -21,7 +21,7 @@ const MAX_PAGE: usize = 1000;
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
 pub async fn list_parts(request: Request, context: &Context) -> Result<Reply, Fault> {
-    let limit = page_size(&request.query, "max-parts", 0, MAX_PAGE)?;
+    let limit = page_size(&request.query, "max-parts", 0..=MAX_PAGE_NUMBER, MAX_PAGE)?;
     let after = part_marker(&request.query)?;
     let upload = find_upload(&request, context).await?;
     let (parts, is_truncated) = match limit {
@@ -60,7 +60,8 @@ fn part_marker(query: &Query) -> Result<u32, Fault> {
     const NAME: &str = "part-number-marker";
     match given(query, NAME) {
         None => Ok(0),
-        Some(_) => page_size(query, NAME, 0, MAX_PARTS as usize).map(|number| number as u32),
+        Some(_) => page_size(query, NAME, 0..=MAX_PAGE_NUMBER, MAX_PARTS as usize)
+            .map(|number| number as u32),
     }
 }
 
@@ -119,7 +120,7 @@ impl UploadListing {
                 delimiter: text("delimiter"),
                 after_key,
                 after_upload,
-                limit: page_size(query, "max-uploads", 0, MAX_PAGE)?,
+                limit: page_size(query, "max-uploads", 0..=MAX_PAGE_NUMBER, MAX_PAGE)?,
             },
             is_encoded,
         })

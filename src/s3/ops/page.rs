@@ -2,6 +2,8 @@
 //!
 //! A token is opaque and checked, not secret: it says nothing that the page before it did not.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -22,21 +24,31 @@ pub fn given<'q>(query: &'q Query, name: &str) -> Option<&'q str> {
     query.get(name).filter(|value| !value.is_empty())
 }
 
-/// Reads `max-keys` and its kin: the default when absent, capped at `most`, `InvalidArgument` when
-/// it is no number between `least` and 2^31 - 1.
-pub fn page_size(query: &Query, name: &str, least: usize, most: usize) -> Result<usize, Fault> {
+/// Reads `max-keys` and its kin: `most` when absent, capped at `most`, `InvalidArgument` when it is
+/// no number of the range.
+pub fn page_size(
+    query: &Query,
+    name: &str,
+    range: RangeInclusive<usize>,
+    most: usize,
+) -> Result<usize, Fault> {
     let Some(text) = given(query, name) else {
         return Ok(most);
     };
     let is_number = text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse::<i32>() {
-        Ok(size) if is_number && size as usize >= least => Ok((size as usize).min(most)),
+    match text.parse::<usize>() {
+        Ok(size) if is_number && range.contains(&size) => Ok(size.min(most)),
         _ => {
-            let message = format!("{name} must be an integer between {least} and 2147483647.");
+            let (least, highest) = (range.start(), range.end());
+            let message =
+                format!("Argument {name} must be an integer between {least} and {highest}");
             Err(Fault::argument(name, text, message))
         }
     }
 }
+
+/// The greatest number that AWS takes for the size of a page, most of which it caps.
+pub const MAX_PAGE_NUMBER: usize = i32::MAX as usize;
 
 /// Writes a position as a token.
 pub fn encode_token(position: &ListPosition) -> String {
@@ -108,7 +120,7 @@ mod tests {
 
     fn size(query: &str) -> Result<usize, Code> {
         let query = Query::parse(query).unwrap();
-        page_size(&query, "max-keys", 0, 1000).map_err(|fault| fault.code())
+        page_size(&query, "max-keys", 0..=MAX_PAGE_NUMBER, 1000).map_err(|fault| fault.code())
     }
 
     #[test]
@@ -139,8 +151,10 @@ mod tests {
         for (query, expected) in cases {
             assert_eq!(size(query), Ok(expected), "{query}");
         }
-        let none = Query::parse("max-buckets=0").unwrap();
-        assert!(page_size(&none, "max-buckets", 1, 10_000).is_err());
+        for wrong in ["max-buckets=0", "max-buckets=10001"] {
+            let query = Query::parse(wrong).unwrap();
+            assert!(page_size(&query, "max-buckets", 1..=10_000, 10_000).is_err());
+        }
     }
 
     #[test]
