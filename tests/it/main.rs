@@ -1,6 +1,7 @@
 //! The promises to clients, tested from outside: the real binary on a free port, spoken to by raw
 //! requests. Each file holds one kind of promise.
 
+mod buckets;
 mod conditions;
 mod crash;
 mod damage;
@@ -9,6 +10,7 @@ mod durability;
 mod events;
 mod faults;
 mod framing;
+mod listing;
 mod listing_cost;
 mod memory;
 mod multipart;

@@ -177,7 +177,6 @@ fn settings_without_a_comment(file: &str) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "the foundation is being built"]
 fn every_setting_is_commented() {
     let file = read("config/holdfast.toml");
     assert!(!file.is_empty(), "config/holdfast.toml is missing");

@@ -196,7 +196,6 @@ fn names_by_more_than_one_path(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "the foundation is being built"]
 fn one_name_has_one_path() {
     expect_none(
         "A name can be reached by two paths. Import it from the file that defines it; an index declares its files and nothing else.",
@@ -351,7 +350,6 @@ fn unused_dependencies(manifest: &str, sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "the foundation is being built"]
 fn every_dependency_is_used() {
     expect_none(
         "A dependency has no use. Remove it.",

@@ -26,7 +26,6 @@ fn careless_calls(sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "the foundation is being built"]
 fn shipped_code_is_finished() {
     expect_none(
         "Shipped code makes a careless call.",
