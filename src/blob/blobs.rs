@@ -10,11 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::local::LocalStore;
-use super::pins::{Pin, Pins};
-use super::read::{BlobReader, BlobRef, Reading};
-use super::settings::{BlobSettings, INLINE_LIMIT_BYTES};
-use super::store::{BlobError, BlobStore, BlobWriter, Receipt, StoredObject};
+use crate::blob::local::LocalStore;
+use crate::blob::pins::{Pin, Pins};
+use crate::blob::read::{BlobReader, BlobRef, Reading};
+use crate::blob::settings::{BlobSettings, INLINE_LIMIT_BYTES};
+use crate::blob::store::{BlobError, BlobStore, BlobWriter, Receipt, StoredObject};
 use crate::domain::digest::{ContentAddress, Digests};
 use crate::domain::file::INLINE_BACKEND;
 use crate::domain::hashers::{HashPlan, Hashers};

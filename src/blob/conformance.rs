@@ -12,12 +12,14 @@ use futures_util::TryStreamExt;
 use object_store::memory::InMemory;
 use tokio::task::spawn_blocking;
 
-use super::blobs::{Blobs, Deletion, Placement, Published};
-use super::local::LocalStore;
-use super::read::BlobRef;
-use super::remote::RemoteStore;
-use super::settings::BlobSettings;
-use super::store::{BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject};
+use crate::blob::blobs::{Blobs, Deletion, Placement, Published};
+use crate::blob::local::LocalStore;
+use crate::blob::read::BlobRef;
+use crate::blob::remote::RemoteStore;
+use crate::blob::settings::BlobSettings;
+use crate::blob::store::{
+    BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject,
+};
 use crate::domain::digest::ContentAddress;
 use crate::domain::hash_tree::GROUP_BYTES;
 use crate::domain::hashers::{HashPlan, Hashers};

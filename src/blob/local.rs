@@ -26,8 +26,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::disk::{Disk, Draft, address_of_key, open_to_read, read_at, stored_object};
 #[cfg(test)]
-use super::faults::{Faults, Strike};
-use super::store::{BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject};
+use crate::blob::faults::{Faults, Strike};
+use crate::blob::store::{
+    BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject,
+};
 use crate::domain::digest::ContentAddress;
 
 /// How much goes to the blocking pool at once. A writer holds two such buffers: one being filled,

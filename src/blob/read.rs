@@ -18,8 +18,8 @@ use futures_util::{FutureExt, Stream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::buffers::{BUFFER_BYTES, Buffers};
-use super::store::{BlobError, BlobStore, Patience, RawBlob};
+use crate::blob::buffers::{BUFFER_BYTES, Buffers};
+use crate::blob::store::{BlobError, BlobStore, Patience, RawBlob};
 use crate::domain::digest::ContentAddress;
 use crate::domain::hash_tree::{Damage, PAIR_BYTES, TreeBuilder, Walk, tree_bytes};
 

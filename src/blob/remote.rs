@@ -15,7 +15,9 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::runtime::Handle;
 
-use super::store::{BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject};
+use crate::blob::store::{
+    BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject,
+};
 use crate::domain::digest::ContentAddress;
 
 /// How much is sent at once; S3 asks for at least 5 MiB in each part but the last. A writer holds

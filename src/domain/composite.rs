@@ -7,8 +7,8 @@ use crc_fast::CrcAlgorithm;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::digest::{Checksum, ChecksumAlgorithm};
-use super::file::{ChecksumKind, StoredChecksum};
+use crate::domain::digest::{Checksum, ChecksumAlgorithm};
+use crate::domain::file::{ChecksumKind, StoredChecksum};
 
 /// The stored form of a checksum over the plain bytes of an object.
 pub fn full_object(checksum: &Checksum) -> StoredChecksum {

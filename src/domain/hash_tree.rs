@@ -13,7 +13,7 @@ use blake3::hazmat::{
     ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root,
 };
 
-use super::digest::ContentAddress;
+use crate::domain::digest::ContentAddress;
 
 /// How many bytes one leaf of the stored tree covers. A range is read and hashed from group to group:
 /// measured on random ranges of 64 KiB, groups of 16, 32, 64 and 128 KiB cost 38, 44, 49 and 90 µs of

@@ -8,8 +8,8 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
-use super::digest::{Checksum, ChecksumAlgorithm, ContentAddress, Digests};
-use super::hash_tree::TreeBuilder;
+use crate::domain::digest::{Checksum, ChecksumAlgorithm, ContentAddress, Digests};
+use crate::domain::hash_tree::TreeBuilder;
 
 /// What is computed besides BLAKE3, the identity, which always is. MD5 costs about three times as
 /// much as SHA-256 and seven times as much as BLAKE3, so each is computed only where it is used.
