@@ -122,8 +122,10 @@ fn v2_query(mut request: Arriving) -> Arriving {
 }
 
 fn build(place: Place, payload: Option<&str>) -> Arriving {
-    let mut request =
-        Arriving::new(Method::PUT, "/pkg/key", "partNumber=1&uploadId=u").with("x-amz-meta-a", "1");
+    // The length announces a body: without one, a missing payload header means the empty payload.
+    let mut request = Arriving::new(Method::PUT, "/pkg/key", "partNumber=1&uploadId=u")
+        .with("x-amz-meta-a", "1")
+        .with("content-length", "5");
     if let Some(payload) = payload {
         request = request.with("x-amz-content-sha256", payload);
     }
@@ -211,6 +213,26 @@ fn every_combination_is_decided_by_the_table() {
         }
     }
     assert_eq!(accepted, 15, "cells of the table that say ok");
+}
+
+#[test]
+fn a_missing_payload_header_means_the_empty_payload_where_no_body_is_announced() {
+    let with = authenticator(SigV2::Off, false);
+    let mut request = build(Place::HeaderV4, None);
+    for (length, expected) in [
+        (Some("5"), "InvalidRequest"),
+        // Signed over another payload, so computed and found different.
+        (Some("0"), "SignatureDoesNotMatch"),
+        (None, "SignatureDoesNotMatch"),
+    ] {
+        request.headers.remove("content-length");
+        if let Some(length) = length {
+            request = request.with("content-length", length);
+        }
+        assert_eq!(request.outcome(&with), expected, "{length:?}");
+    }
+    request = request.with("transfer-encoding", "chunked");
+    assert_eq!(request.outcome(&with), "InvalidRequest");
 }
 
 #[test]
