@@ -16,9 +16,9 @@ use blake3::hazmat::{
 use crate::domain::digest::ContentAddress;
 
 /// How many bytes one leaf of the stored tree covers. A range is read and hashed from group to group:
-/// measured on random ranges of 64 KiB, groups of 16, 32, 64 and 128 KiB cost 38, 44, 49 and 90 µs of
-/// CPU. A whole read costs the same with all of them. The tree, which is held in memory while bytes
-/// stream in, takes 4, 2, 1 and 0.5 MiB for a GiB of content.
+/// on random ranges of 64 KiB, groups of 16, 32, 64 and 128 KiB took about 39, 42, 49 and 72 µs of CPU
+/// (`benches/blobs.rs`, on a busy machine). Whole reads did not tell them apart. The tree, which is
+/// held in memory while bytes stream in, takes 4, 2, 1 and 0.5 MiB for a GiB of content.
 pub const GROUP_BYTES: u64 = 32 * 1024;
 
 /// How many bytes one stored node takes: two chaining values.
