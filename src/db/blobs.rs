@@ -4,16 +4,16 @@ use sqlx::{Any, AnyConnection, Executor};
 
 use crate::db::codec::Columns;
 use crate::db::error::Result;
-use crate::db::rows::{RowsStatement, groups};
+use crate::db::rows::InsertRows;
 use crate::domain::digest::ContentAddress;
 use crate::domain::ids::Timestamp;
 
-static INSERT_INLINE: RowsStatement = RowsStatement {
-    before: "INSERT INTO inline_blobs (address, bytes, created_at) VALUES",
+const INSERT_INLINE: InsertRows = InsertRows {
+    into: "inline_blobs (address, bytes, created_at)",
     columns: 3,
-    // Fresh bytes replace the stored ones, which heals damage; the new time restarts the grace.
-    after: "ON CONFLICT (address) DO UPDATE SET bytes = excluded.bytes, \
-            created_at = excluded.created_at",
+    // Fresh bytes replace the stored ones, which heals damage.
+    on_conflict: "ON CONFLICT (address) DO UPDATE SET bytes = excluded.bytes, \
+                  created_at = excluded.created_at",
 };
 
 /// Keeps small content, in the transaction of the events that refer to it. The addresses differ.
@@ -22,20 +22,14 @@ pub async fn keep_inline(
     blobs: &[(ContentAddress, bytes::Bytes)],
     now: Timestamp,
 ) -> Result<()> {
-    let mut rest = blobs;
-    for rows in groups(blobs.len()) {
-        let (batch, after) = rest.split_at(rows);
-        rest = after;
-        let mut query = INSERT_INLINE.query(rows);
-        for (address, bytes) in batch {
-            query = query
+    INSERT_INLINE
+        .execute(connection, blobs, |query, (address, bytes)| {
+            query
                 .bind(address.0.to_vec())
                 .bind(bytes.to_vec())
-                .bind(now.0);
-        }
-        query.execute(&mut *connection).await?;
-    }
-    Ok(())
+                .bind(now.0)
+        })
+        .await
 }
 
 /// Small content by its address; unchecked.

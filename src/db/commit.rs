@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::error::{DbError, Result};
 use crate::db::pool::Db;
-use crate::db::tx::{Footprint, UnitResult, WriteTx};
+use crate::db::tx::{Flushed, Footprint, Known, UnitResult, WriteTx};
 use crate::domain::event::Recorded;
 use crate::domain::ids::{Sequence, Timestamp};
 
@@ -95,6 +95,7 @@ impl Committer {
             head: head_sender,
             batch: limits.batch.max(1),
             checkpoint: None,
+            known: None,
             broken: None,
         };
         let stop = CancellationToken::new();
@@ -202,6 +203,7 @@ struct Writer {
     head: watch::Sender<Sequence>,
     batch: usize,
     checkpoint: Option<JoinHandle<()>>,
+    known: Option<Known>,
     broken: Option<DbError>,
 }
 
@@ -264,8 +266,13 @@ impl Writer {
             None => self.db.connect().await.map_err(BatchError::RolledBack)?,
         };
         let now = (self.clock)();
-        let written = write(&mut connection, self.db.dialect.begin(), now, batch).await;
-        let (events, head) = match written {
+        let known = self.known.take();
+        let written = write(&mut connection, self.db.dialect.begin(), now, known, batch).await;
+        let Flushed {
+            events,
+            head,
+            known,
+        } = match written {
             Ok(written) => written,
             Err(error) => {
                 if connection.execute("ROLLBACK").await.is_ok() {
@@ -281,6 +288,7 @@ impl Writer {
             return Err(self.commit_failed(connection, error.into()).await);
         }
         self.connection = Some(connection);
+        self.known = self.db.dialect.is_exclusive().then_some(known);
         self.head.send_if_modified(|last| {
             let is_new = head > *last;
             *last = head;
@@ -346,10 +354,11 @@ async fn write(
     connection: &mut AnyConnection,
     begin: &'static str,
     now: Timestamp,
+    known: Option<Known>,
     batch: &mut [Box<dyn Job>],
-) -> Result<(Vec<Recorded>, Sequence)> {
+) -> Result<Flushed> {
     connection.execute(begin).await?;
-    let mut tx = WriteTx::begin(connection, now).await?;
+    let mut tx = WriteTx::begin(connection, now, known).await?;
     let mut footprint = Footprint::default();
     for job in batch.iter() {
         let Footprint { packages, keys } = job.footprint();

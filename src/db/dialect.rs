@@ -53,6 +53,13 @@ impl Dialect {
         }
     }
 
+    /// Whether this process alone writes: then what one transaction knew holds in the next.
+    pub fn is_exclusive(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+        }
+    }
+
     /// Begins a transaction that writes: the head of the log is locked from its first statement.
     pub fn begin(self) -> &'static str {
         match self {

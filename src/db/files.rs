@@ -8,7 +8,7 @@ use sqlx::{Any, AnyConnection, Executor};
 use crate::db::codec::Columns;
 use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
-use crate::db::rows::{RowsStatement, groups};
+use crate::db::rows::ForRows;
 use crate::domain::file::{FileRecord, Location, ObjectAttributes};
 use crate::domain::ids::{FileId, PackageId, Timestamp};
 use crate::domain::name::ObjectKey;
@@ -212,7 +212,7 @@ where
     row.map(|row| Columns::new(&row).bytes()).transpose()
 }
 
-static CURRENT: RowsStatement = RowsStatement {
+const CURRENT: ForRows = ForRows {
     before: "SELECT o.package_id, o.relative_path, o.file_id, o.etag, o.address, o.size_bytes \
              FROM (VALUES",
     columns: 2,
@@ -224,30 +224,25 @@ pub async fn load_current(
     connection: &mut AnyConnection,
     keys: &[(PackageId, ObjectKey)],
 ) -> Result<Vec<((PackageId, ObjectKey), CurrentFile)>> {
-    let mut files = Vec::with_capacity(keys.len());
-    let mut rest = keys;
-    for rows in groups(keys.len()) {
-        let (batch, after) = rest.split_at(rows);
-        rest = after;
-        let mut query = CURRENT.query(rows);
-        for (package, key) in batch {
-            query = query
+    let rows = CURRENT
+        .fetch(connection, keys, |query, (package, key)| {
+            query
                 .bind(package.as_bytes().to_vec())
-                .bind(key.as_bytes().to_vec());
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            let mut columns = Columns::new(&row);
-            let key = (columns.package_id()?, columns.key()?);
-            let file = CurrentFile {
-                id: columns.file_id()?,
-                etag: columns.text()?,
-                address: columns.address()?,
-                size_bytes: columns.unsigned()?,
-            };
-            files.push((key, file));
-        }
-    }
-    Ok(files)
+                .bind(key.as_bytes().to_vec())
+        })
+        .await?;
+    let file = |row: &AnyRow| {
+        let mut columns = Columns::new(row);
+        let key = (columns.package_id()?, columns.key()?);
+        let file = CurrentFile {
+            id: columns.file_id()?,
+            etag: columns.text()?,
+            address: columns.address()?,
+            size_bytes: columns.unsigned()?,
+        };
+        Ok((key, file))
+    };
+    rows.iter().map(file).collect()
 }
 
 /// How many current files of a package should have their bytes in the database and do not.

@@ -6,7 +6,7 @@ use sqlx::{Any, AnyConnection, Executor};
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::{DbError, Result};
-use crate::db::rows::{RowsStatement, groups};
+use crate::db::rows::InsertRows;
 use crate::domain::event::Recorded;
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::merkle::{Frontier, TreeHash};
@@ -58,13 +58,15 @@ pub struct StoredEvent {
     pub leaf: TreeHash,
     /// The epoch of the log when it was recorded.
     pub epoch: u64,
+    /// The root of the tree up to it, if it is the last of its transaction.
+    pub root: Option<TreeHash>,
 }
 
-const INSERT_EVENTS: RowsStatement = RowsStatement {
-    before: "INSERT INTO events (sequence, event_type, subject_kind, subject_id, package_id, actor, \
-             created_at, payload, payload_digest, leaf_hash, epoch) VALUES",
-    columns: 11,
-    after: "",
+const INSERT_EVENTS: InsertRows = InsertRows {
+    into: "events (sequence, event_type, subject_kind, subject_id, package_id, actor, created_at, \
+           payload, payload_digest, leaf_hash, epoch, root)",
+    columns: 12,
+    on_conflict: "",
 };
 
 /// The end of the log. Inside a write transaction nobody else can move it.
@@ -87,65 +89,58 @@ pub async fn read_head(connection: &mut AnyConnection) -> Result<LogHead> {
     })
 }
 
-/// Writes events and the new end of the log.
+/// Writes events and the new end of the log. The last event of the transaction carries the root of
+/// the tree up to it.
 pub async fn append(
     connection: &mut AnyConnection,
     events: &[Appended],
     head: &LogHead,
 ) -> Result<()> {
-    let mut rest = events;
-    for rows in groups(events.len()) {
-        let (batch, after) = rest.split_at(rows);
-        rest = after;
-        let mut query = INSERT_EVENTS.query(rows);
-        for Appended {
-            recorded,
-            payload,
-            leaf,
-        } in batch
-        {
-            let event = &recorded.event;
-            query = query
-                .bind(to_int(recorded.sequence.0))
-                .bind(event.event_type())
-                .bind(event.subject_kind())
-                .bind(event.package_id().to_string())
-                .bind(event.package_id().as_bytes().to_vec())
-                .bind(recorded.actor.clone())
-                .bind(recorded.created_at.0)
-                .bind(payload.clone())
-                .bind(recorded.payload_digest.0.to_vec())
-                .bind(leaf.to_vec())
-                .bind(to_int(head.epoch));
-        }
-        query.execute(&mut *connection).await?;
-    }
-    write_head(connection, head).await
-}
-
-async fn write_head(connection: &mut AnyConnection, head: &LogHead) -> Result<()> {
-    let (size, root) = (to_int(head.last_sequence.0), head.frontier.root().to_vec());
+    let root = head.frontier.root().to_vec();
+    INSERT_EVENTS
+        .execute(
+            connection,
+            events,
+            |query,
+             Appended {
+                 recorded,
+                 payload,
+                 leaf,
+             }| {
+                let event = &recorded.event;
+                let is_last = recorded.sequence == head.last_sequence;
+                query
+                    .bind(to_int(recorded.sequence.0))
+                    .bind(event.event_type())
+                    .bind(event.subject_kind())
+                    .bind(event.package_id().to_string())
+                    .bind(event.package_id().as_bytes().to_vec())
+                    .bind(recorded.actor.clone())
+                    .bind(recorded.created_at.0)
+                    .bind(payload.clone())
+                    .bind(recorded.payload_digest.0.to_vec())
+                    .bind(leaf.to_vec())
+                    .bind(to_int(head.epoch))
+                    .bind(is_last.then(|| root.clone()))
+            },
+        )
+        .await?;
     sqlx::query(
         "INSERT INTO log_head (id, last_sequence, frontier, root, epoch) VALUES (1, $1, $2, $3, $4) \
          ON CONFLICT (id) DO UPDATE SET last_sequence = excluded.last_sequence, \
          frontier = excluded.frontier, root = excluded.root, epoch = excluded.epoch",
     )
-    .bind(size)
+    .bind(to_int(head.last_sequence.0))
     .bind(head.frontier.to_bytes())
-    .bind(root.clone())
+    .bind(root)
     .bind(to_int(head.epoch))
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    sqlx::query("INSERT INTO log_roots (size, root) VALUES ($1, $2)")
-        .bind(size)
-        .bind(root)
-        .execute(connection)
-        .await?;
     Ok(())
 }
 
 const EVENT_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
-    actor, created_at, payload, payload_digest, leaf_hash, epoch FROM events ";
+    actor, created_at, payload, payload_digest, leaf_hash, epoch, root FROM events ";
 
 /// Events after a position, in order; with a package, only its own.
 pub async fn read_events<'e, E>(
@@ -178,15 +173,6 @@ where
         .collect()
 }
 
-/// The root that was recorded when the log had `size` events, if a transaction ended there.
-pub async fn read_root(connection: &mut AnyConnection, size: u64) -> Result<Option<TreeHash>> {
-    let row = sqlx::query("SELECT root FROM log_roots WHERE size = $1")
-        .bind(to_int(size))
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| Columns::new(&row).array()).transpose()
-}
-
 fn stored_event(row: &AnyRow) -> Result<StoredEvent> {
     let mut columns = Columns::new(row);
     Ok(StoredEvent {
@@ -201,5 +187,9 @@ fn stored_event(row: &AnyRow) -> Result<StoredEvent> {
         payload_digest: columns.array()?,
         leaf: columns.array()?,
         epoch: columns.unsigned()?,
+        root: match columns.bytes_or_null()? {
+            None => None,
+            Some(bytes) => Some(bytes.try_into().map_err(|_| columns.corrupt("no root"))?),
+        },
     })
 }

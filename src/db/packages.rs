@@ -8,7 +8,7 @@ use sqlx::{Any, AnyConnection, Executor};
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
-use crate::db::rows::{RowsStatement, groups};
+use crate::db::rows::ForRows;
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::name::PackageName;
 use crate::domain::package::{Package, PackageRecord, PackageStatus, WriteMode};
@@ -31,7 +31,7 @@ const STATE_COLUMNS: &str = "p.id, p.bucket, p.owner, p.write_mode, p.status, \
     p.manifest_address, p.file_count, s.expires_at FROM packages p \
     LEFT JOIN sealing_marks s ON s.package_id = p.id ";
 
-static STATES: LazyLock<RowsStatement> = LazyLock::new(|| RowsStatement {
+static STATES: LazyLock<ForRows> = LazyLock::new(|| ForRows {
     before: Box::leak(format!("SELECT {STATE_COLUMNS} WHERE p.id IN (VALUES").into()),
     columns: 1,
     after: ")",
@@ -42,20 +42,12 @@ pub async fn load_states(
     connection: &mut AnyConnection,
     ids: &[PackageId],
 ) -> Result<Vec<PackageState>> {
-    let mut states = Vec::with_capacity(ids.len());
-    let mut rest = ids;
-    for rows in groups(ids.len()) {
-        let (batch, after) = rest.split_at(rows);
-        rest = after;
-        let mut query = STATES.query(rows);
-        for id in batch {
-            query = query.bind(id.as_bytes().to_vec());
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            states.push(state(&row)?);
-        }
-    }
-    Ok(states)
+    let rows = STATES
+        .fetch(connection, ids, |query, id| {
+            query.bind(id.as_bytes().to_vec())
+        })
+        .await?;
+    rows.iter().map(state).collect()
 }
 
 /// The state of the package that holds a bucket's name, whatever its status but deleted.

@@ -1,45 +1,131 @@
 //! Statements over many rows at once.
 //!
 //! A statement costs 60 to 80 µs on its way through the connection's thread, whatever it does, so a
-//! batch is written in as few as possible. The number of rows is broken into powers of two, so that
-//! few texts exist and each connection's statement cache holds them all.
+//! batch is written in as few as possible: the rows are padded to a power of two by repeating the
+//! last one, so that few texts exist and each connection's statement cache holds them all.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex};
+use std::fmt::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-use sqlx::Any;
-use sqlx::any::AnyArguments;
+use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
+use sqlx::{Any, AnyConnection};
+
+use crate::db::error::Result;
 
 /// The most rows of one statement.
-pub const MAX_ROWS: usize = 64;
+const MAX_ROWS: usize = 64;
 
-/// Breaks `total` rows into statements: powers of two, largest first.
-pub fn groups(total: usize) -> impl Iterator<Item = usize> {
-    let mut left = total;
-    std::iter::from_fn(move || {
-        if left == 0 {
-            return None;
-        }
-        let rows = if left >= MAX_ROWS {
-            MAX_ROWS
-        } else {
-            1 << left.ilog2()
-        };
-        left -= rows;
-        Some(rows)
-    })
+/// A statement about to run.
+pub type Bound = Query<'static, Any, AnyArguments>;
+
+/// A statement that inserts rows.
+#[derive(Debug, Clone, Copy)]
+pub struct InsertRows {
+    /// The table and its columns, such as `files (id, size_bytes)`.
+    pub into: &'static str,
+    /// How many columns those are.
+    pub columns: usize,
+    /// What happens on a conflict, such as `ON CONFLICT DO NOTHING`, or nothing.
+    pub on_conflict: &'static str,
 }
 
-/// A statement with a list of rows: `before ($1, $2), ($3, $4) after`.
+/// A statement that looks rows up by a list, which may hold an entry twice:
+/// `before ($1, $2), ($3, $4) after`.
 #[derive(Debug, Clone, Copy)]
-pub struct RowsStatement {
-    /// What stands before the rows, such as `INSERT INTO t (a, b) VALUES`.
+pub struct ForRows {
+    /// What stands before the list and ends in `VALUES`.
     pub before: &'static str,
-    /// How many columns a row has.
+    /// How many columns an entry has.
     pub columns: usize,
-    /// What stands after the rows.
+    /// What stands after the list.
     pub after: &'static str,
+}
+
+impl InsertRows {
+    /// Inserts rows; `bind` adds the columns of one, in order.
+    pub async fn execute<T>(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[T],
+        bind: impl Fn(Bound, &T) -> Bound,
+    ) -> Result<()> {
+        for chunk in rows.chunks(MAX_ROWS) {
+            // Each row begins with a mark that says whether it is one, or only fills up.
+            let query = padded(chunk).fold(self.query(chunk.len()), |query, (row, is_row)| {
+                bind(query.bind(i64::from(is_row)), row)
+            });
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    fn query(&self, rows: usize) -> Bound {
+        let rows = rows.next_power_of_two();
+        sqlx::query(text(self.into, rows, || {
+            let columns: Vec<_> = (2..self.columns + 2)
+                .map(|n| format!("column{n}"))
+                .collect();
+            format!(
+                "INSERT INTO {} SELECT {} FROM (VALUES {}) v WHERE column1 = 1 {}",
+                self.into,
+                columns.join(", "),
+                placeholders(rows, self.columns + 1),
+                self.on_conflict
+            )
+        }))
+    }
+}
+
+impl ForRows {
+    /// Runs the statement for every row.
+    pub async fn execute<T>(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[T],
+        bind: impl Fn(Bound, &T) -> Bound,
+    ) -> Result<()> {
+        for chunk in rows.chunks(MAX_ROWS) {
+            self.bound(chunk, &bind).execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the statement for every row and gives what it answers. An entry of the list that
+    /// stands in it twice may be answered twice.
+    pub async fn fetch<T>(
+        &self,
+        connection: &mut AnyConnection,
+        rows: &[T],
+        bind: impl Fn(Bound, &T) -> Bound,
+    ) -> Result<Vec<AnyRow>> {
+        let mut found = Vec::with_capacity(rows.len());
+        for chunk in rows.chunks(MAX_ROWS) {
+            found.extend(self.bound(chunk, &bind).fetch_all(&mut *connection).await?);
+        }
+        Ok(found)
+    }
+
+    fn bound<T>(&self, chunk: &[T], bind: &impl Fn(Bound, &T) -> Bound) -> Bound {
+        let rows = chunk.len().next_power_of_two();
+        let query = sqlx::query(text(self.before, rows, || {
+            format!(
+                "{} {} {}",
+                self.before,
+                placeholders(rows, self.columns),
+                self.after
+            )
+        }));
+        padded(chunk).fold(query, |query, (row, _)| bind(query, row))
+    }
+}
+
+/// The rows, and the last one again until their number is a power of two.
+fn padded<T>(rows: &[T]) -> impl Iterator<Item = (&T, bool)> {
+    let total = rows.len().next_power_of_two();
+    let fill = rows.last().into_iter().cycle().map(|row| (row, false));
+    rows.iter().map(|row| (row, true)).chain(fill).take(total)
 }
 
 type Texts = HashMap<(&'static str, usize), &'static str>;
@@ -47,35 +133,25 @@ type Texts = HashMap<(&'static str, usize), &'static str>;
 /// The texts made so far: one for each statement and power of two, kept for the life of the program.
 static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(|| Mutex::new(HashMap::new()));
 
-impl RowsStatement {
-    /// The statement for a number of rows, which is one of [`groups`].
-    pub fn query<'q>(&self, rows: usize) -> Query<'q, Any, AnyArguments> {
-        sqlx::query(self.text(rows))
-    }
+fn text(name: &'static str, rows: usize, write: impl FnOnce() -> String) -> &'static str {
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    texts
+        .entry((name, rows))
+        .or_insert_with(|| Box::leak(write().into()))
+}
 
-    fn text(&self, rows: usize) -> &'static str {
-        let mut texts = TEXTS
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        texts
-            .entry((self.before, rows))
-            .or_insert_with(|| Box::leak(self.write(rows).into()))
-    }
-
-    fn write(&self, rows: usize) -> String {
-        let mut text = format!("{} ", self.before);
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { ", (" });
-            for column in 0..self.columns {
-                let comma = if column == 0 { "" } else { ", " };
-                text.push_str(&format!("{comma}${}", row * self.columns + column + 1));
-            }
-            text.push(')');
+fn placeholders(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 6);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let comma = if column == 0 { "" } else { ", " };
+            let number = row * columns + column + 1;
+            write!(text, "{comma}${number}").expect("writing to a String never fails");
         }
-        text.push(' ');
-        text.push_str(self.after);
-        text
+        text.push(')');
     }
+    text
 }
 
 #[cfg(test)]
@@ -83,26 +159,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_number_of_rows_is_broken_into_powers_of_two() {
-        for total in 0..300 {
-            let groups: Vec<_> = groups(total).collect();
-            assert_eq!(groups.iter().sum::<usize>(), total);
-            assert!(
-                groups
-                    .iter()
-                    .all(|rows| rows.is_power_of_two() && *rows <= MAX_ROWS)
-            );
+    fn rows_are_filled_up_to_a_power_of_two() {
+        let cases: [(&[u8], &[(u8, bool)]); 3] = [
+            (b"a", &[(b'a', true)]),
+            (b"ab", &[(b'a', true), (b'b', true)]),
+            (
+                b"abc",
+                &[(b'a', true), (b'b', true), (b'c', true), (b'c', false)],
+            ),
+        ];
+        for (rows, expected) in cases {
+            let filled: Vec<_> = padded(rows).map(|(row, is_row)| (*row, is_row)).collect();
+            assert_eq!(filled, expected);
         }
-        assert_eq!(groups(150).collect::<Vec<_>>(), [64, 64, 16, 4, 2]);
     }
 
     #[test]
-    fn a_statement_numbers_its_parameters() {
-        let statement = RowsStatement {
-            before: "VALUES",
-            columns: 2,
-            after: "END",
-        };
-        assert_eq!(statement.write(2), "VALUES ($1, $2), ($3, $4) END");
+    fn placeholders_are_numbered_through() {
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
     }
 }

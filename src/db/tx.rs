@@ -28,6 +28,26 @@ pub struct Footprint {
     pub keys: Vec<(PackageId, ObjectKey)>,
 }
 
+/// What one transaction leaves for the next, where nobody else writes in between.
+#[derive(Debug, Default)]
+pub struct Known {
+    head: LogHead,
+    packages: HashMap<PackageId, Option<PackageState>>,
+}
+
+/// The most packages that are known from one transaction to the next.
+const MAX_KNOWN_PACKAGES: usize = 4096;
+
+/// What a transaction wrote.
+pub struct Flushed {
+    /// The events, in order.
+    pub events: Vec<Recorded>,
+    /// The position of the last event of the log.
+    pub head: Sequence,
+    /// For the next transaction, if this one commits.
+    pub known: Known,
+}
+
 /// One transaction of the committer, and what its units see.
 pub struct WriteTx<'c> {
     /// For the statements of working tables.
@@ -41,16 +61,29 @@ pub struct WriteTx<'c> {
 }
 
 impl<'c> WriteTx<'c> {
-    /// Goes on in a transaction that holds the log's head.
-    pub async fn begin(connection: &'c mut AnyConnection, now: Timestamp) -> Result<Self> {
-        let head = log::read_head(connection).await?;
+    /// Goes on in a transaction that holds the log's head, with what is known of its state.
+    pub async fn begin(
+        connection: &'c mut AnyConnection,
+        now: Timestamp,
+        known: Option<Known>,
+    ) -> Result<Self> {
+        let mut known = match known {
+            Some(known) => known,
+            None => Known {
+                head: log::read_head(connection).await?,
+                ..Known::default()
+            },
+        };
+        if known.packages.len() > MAX_KNOWN_PACKAGES {
+            known.packages.clear();
+        }
         Ok(Self {
             connection,
             now,
-            head,
+            head: known.head,
             appended: Vec::new(),
             inline: HashMap::new(),
-            packages: HashMap::new(),
+            packages: known.packages,
             current: HashMap::new(),
         })
     }
@@ -58,6 +91,7 @@ impl<'c> WriteTx<'c> {
     /// Loads what the units of a batch will read.
     pub async fn prefetch(&mut self, footprint: Footprint) -> Result<()> {
         let mut ids = footprint.packages;
+        ids.retain(|id| !self.packages.contains_key(id));
         ids.sort_unstable();
         ids.dedup();
         for state in packages::load_states(self.connection, &ids).await? {
@@ -250,23 +284,27 @@ impl<'c> WriteTx<'c> {
     }
 
     /// Writes what was appended: content, events, views, the log's end. The caller commits.
-    pub async fn flush(self) -> Result<(Vec<Recorded>, Sequence)> {
-        let head = self.head.last_sequence;
+    pub async fn flush(self) -> Result<Flushed> {
         if !self.inline.is_empty() {
             let inline: Vec<_> = self.inline.into_iter().collect();
             blobs::keep_inline(self.connection, &inline, self.now).await?;
         }
-        if self.appended.is_empty() {
-            return Ok((Vec::new(), head));
+        let mut events = Vec::with_capacity(self.appended.len());
+        if !self.appended.is_empty() {
+            log::append(self.connection, &self.appended, &self.head).await?;
+            events.extend(self.appended.into_iter().map(|event| event.recorded));
+            views::apply(self.connection, &events).await?;
         }
-        log::append(self.connection, &self.appended, &self.head).await?;
-        let recorded: Vec<_> = self
-            .appended
-            .into_iter()
-            .map(|event| event.recorded)
-            .collect();
-        views::apply(self.connection, &recorded).await?;
-        Ok((recorded, head))
+        let head = self.head.last_sequence;
+        let known = Known {
+            head: self.head,
+            packages: self.packages,
+        };
+        Ok(Flushed {
+            events,
+            head,
+            known,
+        })
     }
 }
 

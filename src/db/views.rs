@@ -10,7 +10,7 @@ use sqlx::AnyConnection;
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
-use crate::db::rows::{RowsStatement, groups};
+use crate::db::rows::{Bound, ForRows, InsertRows};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
     Event, FileIngested, PackageCreated, Recorded, RetentionDefaultApplied,
@@ -129,7 +129,6 @@ impl<'e> Outcome<'e> {
     async fn write(mut self, connection: &mut AnyConnection) -> Result<()> {
         self.remove_gone(connection).await?;
         self.insert_files(connection).await?;
-        self.insert_locations(connection).await?;
         self.insert_part_references(connection).await?;
         self.write_current(connection).await?;
         for (id, change) in &self.packages {
@@ -141,36 +140,23 @@ impl<'e> Outcome<'e> {
     /// Removes the rows of files that are gone, and learns their sizes on the way.
     async fn remove_gone(&mut self, connection: &mut AnyConnection) -> Result<()> {
         let gone = std::mem::take(&mut self.gone);
-        let mut rest = gone.as_slice();
-        for rows in groups(gone.len()) {
-            let (batch, after) = rest.split_at(rows);
-            rest = after;
-            let with_ids = |statement: &RowsStatement| {
-                batch.iter().fold(statement.query(rows), |query, id| {
-                    query.bind(id.as_bytes().to_vec())
-                })
-            };
-            for row in with_ids(&DELETE_FILES).fetch_all(&mut *connection).await? {
-                let mut columns = Columns::new(&row);
-                let package = columns.package_id()?;
-                self.package(package).total_bytes -= columns.int()?;
-            }
-            with_ids(&DELETE_LOCATIONS)
-                .execute(&mut *connection)
-                .await?;
-            with_ids(&DELETE_PART_REFERENCES)
-                .execute(&mut *connection)
-                .await?;
+        let bind = |query: Bound, id: &FileId| query.bind(id.as_bytes().to_vec());
+        for row in DELETE_FILES.fetch(connection, &gone, bind).await? {
+            let mut columns = Columns::new(&row);
+            let package = columns.package_id()?;
+            self.package(package).total_bytes -= columns.int()?;
         }
-        Ok(())
+        DELETE_LOCATIONS.execute(connection, &gone, bind).await?;
+        DELETE_PART_REFERENCES
+            .execute(connection, &gone, bind)
+            .await
     }
 
     async fn insert_files(&self, connection: &mut AnyConnection) -> Result<()> {
-        let mut files = self.added.values();
-        for rows in groups(self.added.len()) {
-            let mut query = INSERT_FILES.query(rows);
-            for (recorded, file) in files.by_ref().take(rows) {
-                query = query
+        let files: Vec<_> = self.added.values().collect();
+        INSERT_FILES
+            .execute(connection, &files, |query, (recorded, file)| {
+                query
                     .bind(file.file_id.as_bytes().to_vec())
                     .bind(file.package_id.as_bytes().to_vec())
                     .bind(file.key.as_bytes().to_vec())
@@ -182,30 +168,21 @@ impl<'e> Outcome<'e> {
                     .bind(recorded.created_at.0)
                     .bind(to_int(recorded.sequence.0))
                     .bind(recorded.actor.clone())
-                    .bind(encode_attributes(&file.attributes));
-            }
-            query.execute(&mut *connection).await?;
-        }
-        Ok(())
-    }
-
-    async fn insert_locations(&self, connection: &mut AnyConnection) -> Result<()> {
-        let mut files = self.added.values();
-        for rows in groups(self.added.len()) {
-            let mut query = INSERT_LOCATIONS.query(rows);
-            for (_, file) in files.by_ref().take(rows) {
-                query = query
+                    .bind(encode_attributes(&file.attributes))
+            })
+            .await?;
+        INSERT_LOCATIONS
+            .execute(connection, &files, |query, (_, file)| {
+                query
                     .bind(file.file_id.as_bytes().to_vec())
                     .bind(file.location.id.as_bytes().to_vec())
                     .bind(file.location.backend_id.clone())
                     .bind(file.address.0.to_vec())
                     .bind(file.location.object_key.clone())
                     .bind(RETRIEVAL_TIER)
-                    .bind(LOCATION_RECORDED);
-            }
-            query.execute(&mut *connection).await?;
-        }
-        Ok(())
+                    .bind(LOCATION_RECORDED)
+            })
+            .await
     }
 
     async fn insert_part_references(&self, connection: &mut AnyConnection) -> Result<()> {
@@ -219,20 +196,14 @@ impl<'e> Outcome<'e> {
                     .map(|part| (file.file_id, part))
             })
             .collect();
-        let mut rest = references.as_slice();
-        for rows in groups(references.len()) {
-            let (batch, after) = rest.split_at(rows);
-            rest = after;
-            let mut query = INSERT_PART_REFERENCES.query(rows);
-            for (file, part) in batch {
-                query = query
+        INSERT_PART_REFERENCES
+            .execute(connection, &references, |query, (file, part)| {
+                query
                     .bind(part.address.0.to_vec())
                     .bind(part.backend_id.clone())
-                    .bind(file.as_bytes().to_vec());
-            }
-            query.execute(&mut *connection).await?;
-        }
-        Ok(())
+                    .bind(file.as_bytes().to_vec())
+            })
+            .await
     }
 
     async fn write_current(&self, connection: &mut AnyConnection) -> Result<()> {
@@ -244,11 +215,9 @@ impl<'e> Outcome<'e> {
                 None => unset.push((package, key)),
             }
         }
-        let mut files = set.iter();
-        for rows in groups(set.len()) {
-            let mut query = UPSERT_OBJECTS.query(rows);
-            for (recorded, file) in files.by_ref().take(rows) {
-                query = query
+        UPSERT_OBJECTS
+            .execute(connection, &set, |query, (recorded, file)| {
+                query
                     .bind(file.package_id.as_bytes().to_vec())
                     .bind(file.key.as_bytes().to_vec())
                     .bind(file.file_id.as_bytes().to_vec())
@@ -256,73 +225,68 @@ impl<'e> Outcome<'e> {
                     .bind(file.address.0.to_vec())
                     .bind(file.etag.clone())
                     .bind(recorded.created_at.0)
-                    .bind(recorded.actor.clone());
-            }
-            query.execute(&mut *connection).await?;
-        }
-        let mut keys = unset.iter();
-        for rows in groups(unset.len()) {
-            let mut query = DELETE_OBJECTS.query(rows);
-            for (package, key) in keys.by_ref().take(rows) {
-                query = query
+                    .bind(recorded.actor.clone())
+            })
+            .await?;
+        DELETE_OBJECTS
+            .execute(connection, &unset, |query, (package, key)| {
+                query
                     .bind(package.as_bytes().to_vec())
-                    .bind(key.as_bytes().to_vec());
-            }
-            query.execute(&mut *connection).await?;
-        }
-        Ok(())
+                    .bind(key.as_bytes().to_vec())
+            })
+            .await
     }
 }
 
-const INSERT_FILES: RowsStatement = RowsStatement {
-    before: "INSERT INTO files (id, package_id, relative_path, media_type, size_bytes, address, \
-             sha256, etag, created_at, sequence, ingested_by, attributes) VALUES",
+const INSERT_FILES: InsertRows = InsertRows {
+    into: "files (id, package_id, relative_path, media_type, size_bytes, address, \
+             sha256, etag, created_at, sequence, ingested_by, attributes)",
     columns: 12,
-    after: "",
+    on_conflict: "",
 };
 
-const INSERT_LOCATIONS: RowsStatement = RowsStatement {
-    before: "INSERT INTO storage_locations (file_id, id, backend_id, content_address, object_key, \
-             retrieval_tier, status) VALUES",
+const INSERT_LOCATIONS: InsertRows = InsertRows {
+    into: "storage_locations (file_id, id, backend_id, content_address, object_key, \
+             retrieval_tier, status)",
     columns: 7,
-    after: "",
+    on_conflict: "",
 };
 
-const INSERT_PART_REFERENCES: RowsStatement = RowsStatement {
-    before: "INSERT INTO part_references (content_address, backend_id, file_id) VALUES",
+const INSERT_PART_REFERENCES: InsertRows = InsertRows {
+    into: "part_references (content_address, backend_id, file_id)",
     columns: 3,
     // Two parts of one file may hold the same bytes.
-    after: "ON CONFLICT DO NOTHING",
+    on_conflict: "ON CONFLICT DO NOTHING",
 };
 
-const UPSERT_OBJECTS: RowsStatement = RowsStatement {
-    before: "INSERT INTO objects (package_id, relative_path, file_id, size_bytes, address, etag, \
-             created_at, ingested_by) VALUES",
+const UPSERT_OBJECTS: InsertRows = InsertRows {
+    into: "objects (package_id, relative_path, file_id, size_bytes, address, etag, \
+             created_at, ingested_by)",
     columns: 8,
-    after: "ON CONFLICT (package_id, relative_path) DO UPDATE SET file_id = excluded.file_id, \
+    on_conflict: "ON CONFLICT (package_id, relative_path) DO UPDATE SET file_id = excluded.file_id, \
             size_bytes = excluded.size_bytes, address = excluded.address, etag = excluded.etag, \
             created_at = excluded.created_at, ingested_by = excluded.ingested_by",
 };
 
-const DELETE_OBJECTS: RowsStatement = RowsStatement {
+const DELETE_OBJECTS: ForRows = ForRows {
     before: "DELETE FROM objects WHERE (package_id, relative_path) IN (VALUES",
     columns: 2,
     after: ")",
 };
 
-const DELETE_FILES: RowsStatement = RowsStatement {
+const DELETE_FILES: ForRows = ForRows {
     before: "DELETE FROM files WHERE id IN (VALUES",
     columns: 1,
     after: ") RETURNING package_id, size_bytes",
 };
 
-const DELETE_LOCATIONS: RowsStatement = RowsStatement {
+const DELETE_LOCATIONS: ForRows = ForRows {
     before: "DELETE FROM storage_locations WHERE file_id IN (VALUES",
     columns: 1,
     after: ")",
 };
 
-const DELETE_PART_REFERENCES: RowsStatement = RowsStatement {
+const DELETE_PART_REFERENCES: ForRows = ForRows {
     before: "DELETE FROM part_references WHERE file_id IN (VALUES",
     columns: 1,
     after: ")",

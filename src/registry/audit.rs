@@ -123,6 +123,11 @@ fn checked(
         ));
     }
     frontier.push(stored.leaf);
+    if stored.root.is_some_and(|root| root != frontier.root()) {
+        report.fault(format!(
+            "the root kept with event {sequence} is not that of the tree up to it"
+        ));
+    }
     let package_id = stored.package_id.unwrap_or(PackageId(uuid::Uuid::nil()));
     let event = Event::read(&stored.event_type, package_id, &stored.payload)
         .map_err(|error| Error::from(DbError::Corrupt(format!("event {sequence}: {error}"))))?;

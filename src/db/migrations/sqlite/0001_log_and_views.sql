@@ -10,7 +10,9 @@ CREATE TABLE events (
     payload         BLOB   NOT NULL,
     payload_digest  BLOB   NOT NULL,
     leaf_hash       BLOB   NOT NULL,
-    epoch           BIGINT NOT NULL
+    epoch           BIGINT NOT NULL,
+    -- The root of the tree over all events up to this one, on the last of each transaction.
+    root            BLOB
 ) WITHOUT ROWID;
 CREATE INDEX events_of_package ON events (package_id, sequence);
 
@@ -22,12 +24,6 @@ CREATE TABLE log_head (
     root           BLOB   NOT NULL,
     epoch          BIGINT NOT NULL
 );
-
--- The root after each transaction that appended.
-CREATE TABLE log_roots (
-    size  BIGINT PRIMARY KEY,
-    root  BLOB   NOT NULL
-) WITHOUT ROWID;
 
 -- Views: written from events alone.
 CREATE TABLE packages (
