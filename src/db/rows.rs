@@ -160,16 +160,11 @@ mod tests {
 
     #[test]
     fn rows_are_filled_up_to_a_power_of_two() {
-        let cases: [(&[u8], &[(u8, bool)]); 3] = [
-            (b"a", &[(b'a', true)]),
-            (b"ab", &[(b'a', true), (b'b', true)]),
-            (
-                b"abc",
-                &[(b'a', true), (b'b', true), (b'c', true), (b'c', false)],
-            ),
-        ];
+        let cases = [("a", "a+"), ("ab", "a+b+"), ("abc", "a+b+c+c-")];
         for (rows, expected) in cases {
-            let filled: Vec<_> = padded(rows).map(|(row, is_row)| (*row, is_row)).collect();
+            let mark =
+                |(row, is_row): (&u8, bool)| [char::from(*row), if is_row { '+' } else { '-' }];
+            let filled: String = padded(rows.as_bytes()).flat_map(mark).collect();
             assert_eq!(filled, expected);
         }
     }

@@ -223,9 +223,8 @@ impl Package {
     /// Whether anything may be written at all.
     pub fn check_open(&self) -> Result<(), Rejection> {
         match (self.status, self.manifest) {
-            (PackageStatus::Deleted, _) => Err(Rejection::NoSuchPackage),
             (PackageStatus::Finalized, Some(manifest)) => Err(Rejection::Finalized { manifest }),
-            (PackageStatus::Finalized, None) => Err(Rejection::NoSuchPackage),
+            (PackageStatus::Deleted | PackageStatus::Finalized, _) => Err(Rejection::NoSuchPackage),
             (PackageStatus::Created, _) if self.is_sealing => Err(Rejection::Sealing),
             (PackageStatus::Created, _) => Ok(()),
         }

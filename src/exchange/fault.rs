@@ -431,12 +431,13 @@ impl From<ConflictingConditions> for Fault {
 impl From<CopySourceError> for Fault {
     fn from(error: CopySourceError) -> Self {
         match error {
-            CopySourceError::Resource(ResourceError::NoBucket)
-            | CopySourceError::Resource(ResourceError::Name(InvalidName::Bucket)) => Self::new(
-                Code::InvalidArgument,
-            )
-            .message("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
-            .detail("ArgumentName", "x-amz-copy-source"),
+            CopySourceError::Resource(
+                ResourceError::NoBucket | ResourceError::Name(InvalidName::Bucket),
+            ) => Self::new(Code::InvalidArgument)
+                .message(
+                    "Copy Source must mention the source bucket and key: sourcebucket/sourcekey",
+                )
+                .detail("ArgumentName", "x-amz-copy-source"),
             CopySourceError::Resource(error) => error.into(),
             CopySourceError::NotText | CopySourceError::NoKey | CopySourceError::EmptyVersion => {
                 Self::new(Code::InvalidArgument)

@@ -67,9 +67,9 @@ pub async fn rebuild(data_dir: &Path, progress: Progress<'_>) -> Result<AuditRep
         report.views.push((view.to_owned(), rows));
     }
     if report.faults.is_empty() {
-        tx.commit().await?
+        tx.commit().await?;
     } else {
-        tx.roll_back().await?
+        tx.roll_back().await?;
     }
     db.close().await;
     Ok(report)

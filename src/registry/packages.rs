@@ -283,7 +283,7 @@ fn has_metadata(package: &PackageRecord, filter: &PackageFilter) -> bool {
         .iter()
         .all(|(key, wanted)| match package.metadata.get(key) {
             Some(serde_json::Value::String(text)) => text == wanted,
-            Some(value) => value.to_string() == *wanted,
+            Some(value) => *wanted == serde_json::Value::to_string(value),
             None => false,
         })
 }

@@ -90,7 +90,7 @@ pub struct ListUploads {
 #[derive(Debug, Clone, PartialEq)]
 pub enum UploadEntry {
     /// An open upload.
-    Upload(UploadRecord),
+    Upload(Box<UploadRecord>),
     /// A group of keys.
     Prefix(String),
 }
@@ -297,7 +297,7 @@ impl Registry {
                     None => {
                         range = range.above(upload.key.as_bytes());
                         after_upload = Some((upload.key.clone(), upload.id));
-                        page.entries.push(UploadEntry::Upload(upload));
+                        page.entries.push(UploadEntry::Upload(Box::new(upload)));
                     }
                 }
             }
@@ -319,10 +319,40 @@ impl Registry {
             }
             upload => upload?,
         };
-        self.check_writable(package_id, &command.key, &command.condition)
+        let work = self
+            .prepare_completion(&command, upload, parts_digest)
             .await?;
-        let readers = &self.inner.db.readers;
-        let landed = uploads::list_parts(readers, upload_id, 0, MAX_PARTS as usize).await?;
+        let work = Arc::new(work);
+        let outcome = self
+            .retry_while_sealing(|| CompleteUnit(work.clone()))
+            .await;
+        match outcome {
+            Ok(Written::Recorded(file)) => {
+                self.inner.chasers.forget(upload_id);
+                Ok(file)
+            }
+            Ok(Written::AlreadyThere(id)) => Ok(self
+                .find_file_by_id(id)
+                .await?
+                .ok_or(Rejection::NoSuchFile)?),
+            Err(Error::Rejected(Rejection::NoSuchUpload)) => {
+                self.find_completed(&command, parts_digest).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks what a completion names and computes what its event says; decides nothing.
+    async fn prepare_completion(
+        &self,
+        command: &CompleteUpload,
+        upload: UploadRecord,
+        parts_digest: [u8; 32],
+    ) -> Result<CompleteWork> {
+        self.check_writable(command.package_id, &command.key, &command.condition)
+            .await?;
+        let (package_id, readers) = (command.package_id, &self.inner.db.readers);
+        let landed = uploads::list_parts(readers, upload.id, 0, MAX_PARTS as usize).await?;
         let parts = select_parts(&command.parts, &landed)?;
         let actual = parts.iter().map(|part| part.size_bytes).sum();
         if let Some(claimed) = command.size_bytes.filter(|claimed| *claimed != actual) {
@@ -332,7 +362,7 @@ impl Registry {
         let digests = self
             .inner
             .chasers
-            .finish(&self.inner.blobs, upload_id, &parts)
+            .finish(&self.inner.blobs, upload.id, &parts)
             .await?;
         let mut attributes = upload.attributes.clone();
         attributes.checksum = checksum;
@@ -365,29 +395,12 @@ impl Registry {
             actor: command.actor.clone(),
             _pins: Vec::new(),
         };
-        let completion = Arc::new(CompleteWork {
+        Ok(CompleteWork {
             upload,
             parts,
             write,
             parts_digest,
-        });
-        let outcome = self
-            .retry_while_sealing(|| CompleteUnit(completion.clone()))
-            .await;
-        match outcome {
-            Ok(Written::Recorded(file)) => {
-                self.inner.chasers.forget(upload_id);
-                Ok(file)
-            }
-            Ok(Written::AlreadyThere(id)) => Ok(self
-                .find_file_by_id(id)
-                .await?
-                .ok_or(Rejection::NoSuchFile)?),
-            Err(Error::Rejected(Rejection::NoSuchUpload)) => {
-                self.find_completed(&command, parts_digest).await
-            }
-            Err(error) => Err(error),
-        }
+        })
     }
 
     /// What an earlier completion with the same list answered.
