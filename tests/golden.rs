@@ -1,6 +1,8 @@
 //! Events, manifest and log against golden files that Python made (`tests/golden/make_golden.py`):
 //! the same bytes in both directions, the same JSON, the same leaves and roots.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
