@@ -3,6 +3,10 @@
 //!
 //! `cargo bench --bench events`
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails where it unwraps, and reads best as one story"
+)]
 #![allow(missing_docs, reason = "a benchmark is read, not called")]
 
 use std::collections::BTreeMap;

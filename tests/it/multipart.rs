@@ -20,7 +20,7 @@ fn bytes_of(seed: u8, length: usize) -> Vec<u8> {
 }
 
 fn etag_of(parts: &[&[u8]]) -> String {
-    let joined: Vec<u8> = parts.iter().flat_map(|part| Md5::digest(part)).collect();
+    let joined: Vec<u8> = parts.iter().flat_map(Md5::digest).collect();
     format!("\"{}-{}\"", hex::encode(Md5::digest(joined)), parts.len())
 }
 

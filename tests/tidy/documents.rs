@@ -63,7 +63,7 @@ fn undocumented_operations(page: &str, routes: &str, model: &str) -> Vec<String>
         match (is_said_built, built.contains(name)) {
             (None, _) => complaints.push(format!("{name}: has no row")),
             (Some(false), true) => {
-                complaints.push(format!("{name}: is routed, but its row does not say built"))
+                complaints.push(format!("{name}: is routed, but its row does not say built"));
             }
             (Some(true), false) => complaints.push(format!(
                 "{name}: its row says built, but no route leads to it"

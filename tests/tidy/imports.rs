@@ -154,9 +154,9 @@ fn names_by_more_than_one_path(sources: &[Source]) -> Vec<String> {
             ));
         };
         for word in ["pub use ", "pub(crate) use ", "pub(super) use "] {
-            places(&source.shipped, word)
-                .into_iter()
-                .for_each(|at| complain(at, "re-exports a name"));
+            for at in places(&source.shipped, word) {
+                complain(at, "re-exports a name");
+            }
         }
         for word in ["super::", "self::"] {
             for at in places(&source.shipped, word) {
