@@ -1,7 +1,7 @@
 //! Signatures from outside: every combination of where credentials are and how the body is signed,
 //! from one table; botocore's own requests; and the signer of the AWS SDK as an oracle.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
 )]
