@@ -9,6 +9,7 @@
     clippy::format_collect,
     clippy::items_after_statements,
     clippy::large_stack_arrays,
+    clippy::needless_for_each,
     reason = "a test fails where it unwraps, and reads best as one story"
 )]
 
