@@ -18,15 +18,13 @@ impl Candidates {
     /// Whether a blob has been without a reference for the grace time. Takes note of it otherwise.
     pub fn is_due(&mut self, backend_id: &str, address: ContentAddress, grace: Duration) -> bool {
         let place = (backend_id.to_owned(), address);
-        match self.seen.get(&place) {
-            Some(first) => first.elapsed() >= grace,
-            None => {
-                if self.seen.len() < MAX_CANDIDATES {
-                    self.seen.insert(place, Instant::now());
-                }
-                grace.is_zero()
-            }
+        if let Some(first) = self.seen.get(&place) {
+            return first.elapsed() >= grace;
         }
+        if self.seen.len() < MAX_CANDIDATES {
+            self.seen.insert(place, Instant::now());
+        }
+        grace.is_zero()
     }
 
     /// A blob that is gone, or has a reference again.
