@@ -211,9 +211,13 @@ pub fn read(path: &str) -> String {
 /// Every file of the repository that is text, by path from its root.
 pub fn repository() -> BTreeMap<String, String> {
     fn walk(folder: &Path, files: &mut BTreeMap<String, String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("the folder is readable").path();
+            let name = path
+                .file_name()
+                .expect("an entry has a name")
+                .to_string_lossy()
+                .into_owned();
             let not_ours = [
                 "target",
                 ".git",
@@ -229,7 +233,7 @@ pub fn repository() -> BTreeMap<String, String> {
             } else if let Ok(text) = std::fs::read_to_string(&path) {
                 let name = path
                     .strip_prefix(root())
-                    .unwrap()
+                    .expect("the walk begins at the root")
                     .to_string_lossy()
                     .into_owned();
                 files.insert(name, text);
@@ -292,7 +296,7 @@ pub fn expect_none(rule: &str, complaints: &[String]) {
     let list = complaints
         .iter()
         .fold(String::new(), |mut list, complaint| {
-            writeln!(list, "  {complaint}").unwrap();
+            writeln!(list, "  {complaint}").expect("a text grows");
             list
         });
     assert!(complaints.is_empty(), "{rule}\n{list}");
