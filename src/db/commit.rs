@@ -20,8 +20,10 @@ use crate::db::tx::{Flushed, Footprint, Known, UnitResult, WriteTx};
 use crate::domain::event::Recorded;
 use crate::domain::ids::{Sequence, Timestamp};
 
-/// The write-ahead log is checkpointed in the background once it is larger than this.
-const CHECKPOINT_WAL_BYTES: u64 = 32 << 20;
+/// The write-ahead log is checkpointed in the background after so many units. A small object writes
+/// some 24 KiB to it, so this is some 36 MiB. The file's length would not tell: SQLite begins the log
+/// anew in the same file, which stays as long as it ever was.
+const CHECKPOINT_UNITS: usize = 1500;
 
 /// How long a request waits for a place in a full queue.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -95,6 +97,7 @@ impl Committer {
             head: head_sender,
             batch: limits.batch.max(1),
             checkpoint: None,
+            units_since_checkpoint: 0,
             known: None,
             broken: None,
         };
@@ -203,6 +206,7 @@ struct Writer {
     head: watch::Sender<Sequence>,
     batch: usize,
     checkpoint: Option<JoinHandle<()>>,
+    units_since_checkpoint: usize,
     known: Option<Known>,
     broken: Option<DbError>,
 }
@@ -221,6 +225,7 @@ impl Writer {
             if received == 0 {
                 break;
             }
+            self.units_since_checkpoint += batch.len();
             self.commit(std::mem::take(&mut batch)).await;
             self.keep_wal_short().await;
         }
@@ -331,9 +336,10 @@ impl Writer {
             }
             None => {}
         }
-        if self.db.wal_bytes() < CHECKPOINT_WAL_BYTES {
+        if self.units_since_checkpoint < CHECKPOINT_UNITS {
             return;
         }
+        self.units_since_checkpoint = 0;
         let db = self.db.clone();
         self.checkpoint = Some(tokio::spawn(async move {
             if let Err(error) = checkpoint(&db).await {

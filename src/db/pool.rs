@@ -85,14 +85,6 @@ impl Db {
     pub async fn close(&self) {
         self.readers.close().await;
     }
-
-    /// The size of SQLite's write-ahead log in bytes.
-    pub fn wal_bytes(&self) -> u64 {
-        let path = self.url.trim_start_matches("sqlite://");
-        let path = path.split('?').next().unwrap_or(path);
-        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-        std::fs::metadata(format!("{path}-wal")).map_or(0, |wal| wal.len())
-    }
 }
 
 fn sqlite_url(path: &Path) -> Result<String> {
