@@ -15,7 +15,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 #[cfg(test)]
 use super::faults::{Faults, Strike};
-use super::store::{BlobError, Patience, StoredObject};
+use crate::blob::store::{BlobError, Patience, StoredObject};
 use crate::domain::digest::ContentAddress;
 
 /// Owner only: the bytes are as private as the database that names them.

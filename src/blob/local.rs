@@ -24,7 +24,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::disk::{Disk, Draft, address_of_key, open_to_read, read_at, stored_object};
+use crate::blob::disk::{Disk, Draft, address_of_key, open_to_read, read_at, stored_object};
 #[cfg(test)]
 use crate::blob::faults::{Faults, Strike};
 use crate::blob::store::{

@@ -88,7 +88,7 @@ impl Default for RegistrySettings {
             read_connections: 4,
             commit_queue: 1024,
             commit_batch: 256,
-            record_cache_entries: 100_000,
+            record_cache_entries: 25_000,
             sealing_timeout_seconds: 600,
             janitor: JanitorSettings::default(),
             retention_classes: Vec::new(),
