@@ -4,11 +4,6 @@
 //! to complaints: the repository must draw none, and a second test shows that the rule can draw
 //! one. Names no rule that clippy already holds.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails where it unwraps, and reads best as one story"
-)]
-
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/imports.rs"]
