@@ -5,6 +5,7 @@ use sqlx::{Any, AnyConnection, Executor};
 use crate::db::codec::Columns;
 use crate::db::error::Result;
 use crate::db::rows::InsertRows;
+use crate::db::script::Script;
 use crate::domain::digest::ContentAddress;
 use crate::domain::ids::Timestamp;
 
@@ -16,20 +17,15 @@ const INSERT_INLINE: InsertRows = InsertRows {
                   created_at = excluded.created_at",
 };
 
-/// Keeps small content, in the transaction of the events that refer to it. The addresses differ.
-pub async fn keep_inline(
-    connection: &mut AnyConnection,
-    blobs: &[(ContentAddress, bytes::Bytes)],
-    now: Timestamp,
-) -> Result<()> {
-    INSERT_INLINE
-        .execute(connection, blobs, |query, (address, bytes)| {
-            query
-                .bind(address.0.to_vec())
-                .bind(bytes.to_vec())
-                .bind(now.0)
-        })
-        .await
+/// Adds what keeps small content, in the transaction of the events that refer to it. The addresses
+/// differ.
+pub fn keep_inline(script: &mut Script, blobs: &[(ContentAddress, bytes::Bytes)], now: Timestamp) {
+    INSERT_INLINE.add(script, blobs, |values, (address, bytes)| {
+        values
+            .bind(address.0.to_vec())
+            .bind(bytes.to_vec())
+            .bind(now.0)
+    });
 }
 
 /// Small content by its address; unchecked.

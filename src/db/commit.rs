@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
 use crate::db::pool::Db;
 use crate::db::tx::{Flushed, Footprint, Known, UnitResult, WriteTx};
@@ -272,7 +273,7 @@ impl Writer {
         };
         let now = (self.clock)();
         let known = self.known.take();
-        let written = write(&mut connection, self.db.dialect.begin(), now, known, batch).await;
+        let written = write(&mut connection, self.db.dialect, now, known, batch).await;
         let Flushed {
             events,
             head,
@@ -287,7 +288,8 @@ impl Writer {
             }
         };
         self.observer.changing(&events);
-        let committed = connection.execute("COMMIT").await;
+        // With no values bound it would be parsed anew each time.
+        let committed = sqlx::query("COMMIT").execute(&mut connection).await;
         self.observer.changed(&events, committed.is_ok());
         if let Err(error) = committed {
             return Err(self.commit_failed(connection, error.into()).await);
@@ -358,20 +360,18 @@ async fn checkpoint(db: &Db) -> Result<()> {
 
 async fn write(
     connection: &mut AnyConnection,
-    begin: &'static str,
+    dialect: Dialect,
     now: Timestamp,
     known: Option<Known>,
     batch: &mut [Box<dyn Job>],
 ) -> Result<Flushed> {
-    connection.execute(begin).await?;
-    let mut tx = WriteTx::begin(connection, now, known).await?;
     let mut footprint = Footprint::default();
     for job in batch.iter() {
         let Footprint { packages, keys } = job.footprint();
         footprint.packages.extend(packages);
         footprint.keys.extend(keys);
     }
-    tx.prefetch(footprint).await?;
+    let mut tx = WriteTx::begin(connection, dialect, now, known, footprint).await?;
     for job in batch {
         job.run(&mut tx).await?;
     }

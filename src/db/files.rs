@@ -9,6 +9,7 @@ use crate::db::codec::Columns;
 use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
 use crate::db::rows::ForRows;
+use crate::db::script::Script;
 use crate::domain::file::{FileRecord, Location, ObjectAttributes};
 use crate::domain::ids::{FileId, PackageId, Timestamp};
 use crate::domain::name::ObjectKey;
@@ -219,18 +220,19 @@ const CURRENT: ForRows = ForRows {
     after: ") v JOIN objects o ON o.package_id = v.column1 AND o.relative_path = v.column2",
 };
 
-/// The current files of many keys; absent keys are left out.
+/// The current files of many keys; absent keys are left out. Runs a script first, which answers no
+/// rows of its own.
 pub async fn load_current(
     connection: &mut AnyConnection,
+    mut after: Script,
     keys: &[(PackageId, ObjectKey)],
 ) -> Result<Vec<((PackageId, ObjectKey), CurrentFile)>> {
-    let rows = CURRENT
-        .fetch(connection, keys, |query, (package, key)| {
-            query
-                .bind(package.as_bytes().to_vec())
-                .bind(key.as_bytes().to_vec())
-        })
-        .await?;
+    CURRENT.add(&mut after, keys, |values, (package, key)| {
+        values
+            .bind(package.as_bytes().to_vec())
+            .bind(key.as_bytes().to_vec())
+    });
+    let rows = after.fetch(connection).await?;
     let file = |row: &AnyRow| {
         let mut columns = Columns::new(row);
         let key = (columns.package_id()?, columns.key()?);

@@ -7,6 +7,7 @@ use sqlx::{Any, AnyConnection, Executor};
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::{DbError, Result};
 use crate::db::rows::InsertRows;
+use crate::db::script::Script;
 use crate::domain::event::Recorded;
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::merkle::{Frontier, TreeHash};
@@ -89,54 +90,44 @@ pub async fn read_head(connection: &mut AnyConnection) -> Result<LogHead> {
     })
 }
 
-/// Writes events and the new end of the log. The last event of the transaction carries the root of
+/// Adds what writes events and the new end of the log. The last event of the transaction carries the root of
 /// the tree up to it.
-pub async fn append(
-    connection: &mut AnyConnection,
-    events: &[Appended],
-    head: &LogHead,
-) -> Result<()> {
+pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
     let root = head.frontier.root().to_vec();
-    INSERT_EVENTS
-        .execute(
-            connection,
-            events,
-            |query,
-             Appended {
-                 recorded,
-                 payload,
-                 leaf,
-             }| {
-                let event = &recorded.event;
-                let is_last = recorded.sequence == head.last_sequence;
-                query
-                    .bind(to_int(recorded.sequence.0))
-                    .bind(event.event_type())
-                    .bind(event.subject_kind())
-                    .bind(event.package_id().to_string())
-                    .bind(event.package_id().as_bytes().to_vec())
-                    .bind(recorded.actor.clone())
-                    .bind(recorded.created_at.0)
-                    .bind(payload.clone())
-                    .bind(recorded.payload_digest.0.to_vec())
-                    .bind(leaf.to_vec())
-                    .bind(to_int(head.epoch))
-                    .bind(is_last.then(|| root.clone()))
-            },
-        )
-        .await?;
-    sqlx::query(
-        "INSERT INTO log_head (id, last_sequence, frontier, root, epoch) VALUES (1, $1, $2, $3, $4) \
+    INSERT_EVENTS.add(script, events, |values, appended| {
+        let Appended {
+            recorded,
+            payload,
+            leaf,
+        } = appended;
+        let event = &recorded.event;
+        let is_last = recorded.sequence == head.last_sequence;
+        values
+            .bind(to_int(recorded.sequence.0))
+            .bind(event.event_type())
+            .bind(event.subject_kind())
+            .bind(event.package_id().to_string())
+            .bind(event.package_id().as_bytes().to_vec())
+            .bind(recorded.actor.clone())
+            .bind(recorded.created_at.0)
+            .bind(payload.clone())
+            .bind(recorded.payload_digest.0.to_vec())
+            .bind(leaf.to_vec())
+            .bind(to_int(head.epoch))
+            .bind(is_last.then(|| root.clone()))
+    });
+    script.add(
+        "INSERT INTO log_head (id, last_sequence, frontier, root, epoch) VALUES (1, ?, ?, ?, ?) \
          ON CONFLICT (id) DO UPDATE SET last_sequence = excluded.last_sequence, \
          frontier = excluded.frontier, root = excluded.root, epoch = excluded.epoch",
-    )
-    .bind(to_int(head.last_sequence.0))
-    .bind(head.frontier.to_bytes())
-    .bind(root)
-    .bind(to_int(head.epoch))
-    .execute(connection)
-    .await?;
-    Ok(())
+        |values| {
+            values
+                .bind(to_int(head.last_sequence.0))
+                .bind(head.frontier.to_bytes())
+                .bind(root)
+                .bind(to_int(head.epoch))
+        },
+    );
 }
 
 const EVENT_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \

@@ -15,6 +15,7 @@ pub mod packages;
 pub mod pool;
 pub mod replay;
 pub mod rows;
+pub mod script;
 pub mod sealing;
 pub mod tx;
 pub mod uploads;

@@ -9,6 +9,7 @@ use sqlx::{Any, AnyConnection, Executor};
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
 use crate::db::rows::ForRows;
+use crate::db::script::Script;
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::name::PackageName;
 use crate::domain::package::{Package, PackageRecord, PackageStatus, WriteMode};
@@ -42,11 +43,11 @@ pub async fn load_states(
     connection: &mut AnyConnection,
     ids: &[PackageId],
 ) -> Result<Vec<PackageState>> {
-    let rows = STATES
-        .fetch(connection, ids, |query, id| {
-            query.bind(id.as_bytes().to_vec())
-        })
-        .await?;
+    let mut script = Script::default();
+    STATES.add(&mut script, ids, |values, id| {
+        values.bind(id.as_bytes().to_vec())
+    });
+    let rows = script.fetch(connection).await?;
     rows.iter().map(state).collect()
 }
 

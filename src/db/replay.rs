@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Column, Connection, Executor, Row, Type
 use crate::db::error::{DbError, Result};
 use crate::db::log::{self, LogHead, StoredEvent};
 use crate::db::pool::Db;
+use crate::db::script::Script;
 use crate::db::views::{self, VIEW_TABLES};
 use crate::domain::event::Recorded;
 use crate::domain::ids::Sequence;
@@ -56,7 +57,9 @@ impl ReplayTx {
 
     /// Applies events to the views.
     pub async fn apply(&mut self, events: &[Recorded]) -> Result<()> {
-        views::apply(&mut self.connection, events).await
+        let mut script = Script::default();
+        views::apply(&mut self.connection, &mut script, events).await?;
+        script.run(&mut self.connection).await
     }
 
     /// Keeps what was written.

@@ -1,24 +1,15 @@
 //! Statements over many rows at once.
 //!
-//! A statement costs 60 to 80 µs on its way through the connection's thread, whatever it does, so a
-//! batch is written in as few as possible: the rows are padded to a power of two by repeating the
-//! last one, so that few texts exist and each connection's statement cache holds them all.
+//! A batch is written in as few statements as possible. Their rows are padded to a power of two by
+//! repeating the last one, so that few texts exist and each connection's statement cache holds them.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection};
-
-use crate::db::error::Result;
+use crate::db::script::{Script, Values};
 
 /// The most rows of one statement.
 const MAX_ROWS: usize = 64;
-
-/// A statement about to run.
-pub type Bound = Query<'static, Any, AnyArguments>;
 
 /// A statement that inserts rows.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +23,7 @@ pub struct InsertRows {
 }
 
 /// A statement that looks rows up by a list, which may hold an entry twice:
-/// `before ($1, $2), ($3, $4) after`.
+/// `before (?, ?), (?, ?) after`.
 #[derive(Debug, Clone, Copy)]
 pub struct ForRows {
     /// What stands before the list and ends in `VALUES`.
@@ -45,25 +36,20 @@ pub struct ForRows {
 
 impl InsertRows {
     /// Inserts rows; `bind` adds the columns of one, in order.
-    pub async fn execute<T>(
-        &self,
-        connection: &mut AnyConnection,
-        rows: &[T],
-        bind: impl Fn(Bound, &T) -> Bound,
-    ) -> Result<()> {
+    pub fn add<T>(&self, script: &mut Script, rows: &[T], bind: impl Fn(Values, &T) -> Values) {
         for chunk in rows.chunks(MAX_ROWS) {
-            // Each row begins with a mark that says whether it is one, or only fills up.
-            let query = padded(chunk).fold(self.query(chunk.len()), |query, (row, is_row)| {
-                bind(query.bind(i64::from(is_row)), row)
+            script.add(self.text(chunk.len()), |values| {
+                // Each row begins with a mark that says whether it is one, or only fills up.
+                padded(chunk).fold(values, |values, (row, is_row)| {
+                    bind(values.bind(i64::from(is_row)), row)
+                })
             });
-            query.execute(&mut *connection).await?;
         }
-        Ok(())
     }
 
-    fn query(&self, rows: usize) -> Bound {
+    fn text(&self, rows: usize) -> &'static str {
         let rows = rows.next_power_of_two();
-        sqlx::query(text(self.into, rows, || {
+        text(self.into, rows, || {
             let columns: Vec<_> = (2..self.columns + 2)
                 .map(|n| format!("column{n}"))
                 .collect();
@@ -74,50 +60,31 @@ impl InsertRows {
                 placeholders(rows, self.columns + 1),
                 self.on_conflict
             )
-        }))
+        })
     }
 }
 
 impl ForRows {
-    /// Runs the statement for every row.
-    pub async fn execute<T>(
-        &self,
-        connection: &mut AnyConnection,
-        rows: &[T],
-        bind: impl Fn(Bound, &T) -> Bound,
-    ) -> Result<()> {
+    /// Does for every row what the statement says. An entry of the list that stands in it twice may
+    /// be answered twice.
+    pub fn add<T>(&self, script: &mut Script, rows: &[T], bind: impl Fn(Values, &T) -> Values) {
         for chunk in rows.chunks(MAX_ROWS) {
-            self.bound(chunk, &bind).execute(&mut *connection).await?;
+            script.add(self.text(chunk.len()), |values| {
+                padded(chunk).fold(values, |values, (row, _)| bind(values, row))
+            });
         }
-        Ok(())
     }
 
-    /// Runs the statement for every row and gives what it answers. An entry of the list that
-    /// stands in it twice may be answered twice.
-    pub async fn fetch<T>(
-        &self,
-        connection: &mut AnyConnection,
-        rows: &[T],
-        bind: impl Fn(Bound, &T) -> Bound,
-    ) -> Result<Vec<AnyRow>> {
-        let mut found = Vec::with_capacity(rows.len());
-        for chunk in rows.chunks(MAX_ROWS) {
-            found.extend(self.bound(chunk, &bind).fetch_all(&mut *connection).await?);
-        }
-        Ok(found)
-    }
-
-    fn bound<T>(&self, chunk: &[T], bind: &impl Fn(Bound, &T) -> Bound) -> Bound {
-        let rows = chunk.len().next_power_of_two();
-        let query = sqlx::query(text(self.before, rows, || {
+    fn text(&self, rows: usize) -> &'static str {
+        let rows = rows.next_power_of_two();
+        text(self.before, rows, || {
             format!(
                 "{} {} {}",
                 self.before,
                 placeholders(rows, self.columns),
                 self.after
             )
-        }));
-        padded(chunk).fold(query, |query, (row, _)| bind(query, row))
+        })
     }
 }
 
@@ -141,17 +108,8 @@ fn text(name: &'static str, rows: usize, write: impl FnOnce() -> String) -> &'st
 }
 
 fn placeholders(rows: usize, columns: usize) -> String {
-    let mut text = String::with_capacity(rows * columns * 6);
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns {
-            let comma = if column == 0 { "" } else { ", " };
-            let number = row * columns + column + 1;
-            write!(text, "{comma}${number}").expect("writing to a String never fails");
-        }
-        text.push(')');
-    }
-    text
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
 }
 
 #[cfg(test)]
@@ -170,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_numbered_through() {
-        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+    fn each_row_has_its_placeholders() {
+        assert_eq!(placeholders(2, 3), "(?, ?, ?), (?, ?, ?)");
     }
 }

@@ -8,9 +8,11 @@ use std::collections::HashMap;
 
 use sqlx::AnyConnection;
 
+use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
 use crate::db::log::{Appended, LogHead};
 use crate::db::packages::PackageState;
+use crate::db::script::Script;
 use crate::db::{blobs, files, log, packages, views};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
@@ -61,23 +63,30 @@ pub struct WriteTx<'c> {
 }
 
 impl<'c> WriteTx<'c> {
-    /// Goes on in a transaction that holds the log's head, with what is known of its state.
+    /// Begins a transaction that holds the log's head, with what is known of its state, and loads
+    /// what the units of a batch will read.
     pub async fn begin(
         connection: &'c mut AnyConnection,
+        dialect: Dialect,
         now: Timestamp,
         known: Option<Known>,
+        footprint: Footprint,
     ) -> Result<Self> {
+        let mut opening = Script::beginning_with(dialect.begin());
         let mut known = match known {
             Some(known) => known,
-            None => Known {
-                head: log::read_head(connection).await?,
-                ..Known::default()
-            },
+            None => {
+                opening.run(connection).await?;
+                Known {
+                    head: log::read_head(connection).await?,
+                    ..Known::default()
+                }
+            }
         };
         if known.packages.len() > MAX_KNOWN_PACKAGES {
             known.packages.clear();
         }
-        Ok(Self {
+        let mut tx = Self {
             connection,
             now,
             head: known.head,
@@ -85,15 +94,20 @@ impl<'c> WriteTx<'c> {
             inline: HashMap::new(),
             packages: known.packages,
             current: HashMap::new(),
-        })
+        };
+        tx.prefetch(opening, footprint).await?;
+        Ok(tx)
     }
 
-    /// Loads what the units of a batch will read.
-    pub async fn prefetch(&mut self, footprint: Footprint) -> Result<()> {
+    /// Loads what the units of a batch will read, after what opens the transaction.
+    async fn prefetch(&mut self, mut opening: Script, footprint: Footprint) -> Result<()> {
         let mut ids = footprint.packages;
         ids.retain(|id| !self.packages.contains_key(id));
         ids.sort_unstable();
         ids.dedup();
+        if !ids.is_empty() {
+            opening.run(self.connection).await?;
+        }
         for state in packages::load_states(self.connection, &ids).await? {
             self.packages.insert(state.package.id, Some(state));
         }
@@ -103,7 +117,7 @@ impl<'c> WriteTx<'c> {
         let mut keys = footprint.keys;
         keys.sort_unstable();
         keys.dedup();
-        for (key, file) in files::load_current(self.connection, &keys).await? {
+        for (key, file) in files::load_current(self.connection, opening, &keys).await? {
             self.current.insert(key, Some(file));
         }
         for key in keys {
@@ -172,7 +186,10 @@ impl<'c> WriteTx<'c> {
         let place = (package, key.clone());
         if !self.current.contains_key(&place) {
             let keys = std::slice::from_ref(&place);
-            let file = files::load_current(self.connection, keys).await?.pop();
+            let nothing = Script::default();
+            let file = files::load_current(self.connection, nothing, keys)
+                .await?
+                .pop();
             self.current
                 .insert(place.clone(), file.map(|(_, file)| file));
         }
@@ -285,16 +302,16 @@ impl<'c> WriteTx<'c> {
 
     /// Writes what was appended: content, events, views, the log's end. The caller commits.
     pub async fn flush(self) -> Result<Flushed> {
-        if !self.inline.is_empty() {
-            let inline: Vec<_> = self.inline.into_iter().collect();
-            blobs::keep_inline(self.connection, &inline, self.now).await?;
-        }
+        let mut script = Script::default();
+        let inline: Vec<_> = self.inline.into_iter().collect();
+        blobs::keep_inline(&mut script, &inline, self.now);
         let mut events = Vec::with_capacity(self.appended.len());
         if !self.appended.is_empty() {
-            log::append(self.connection, &self.appended, &self.head).await?;
+            log::append(&mut script, &self.appended, &self.head);
             events.extend(self.appended.into_iter().map(|event| event.recorded));
-            views::apply(self.connection, &events).await?;
+            views::apply(self.connection, &mut script, &events).await?;
         }
+        script.run(self.connection).await?;
         let head = self.head.last_sequence;
         let known = Known {
             head: self.head,

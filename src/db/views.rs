@@ -10,7 +10,8 @@ use sqlx::AnyConnection;
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
-use crate::db::rows::{Bound, ForRows, InsertRows};
+use crate::db::rows::{ForRows, InsertRows};
+use crate::db::script::{Script, Values};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
     Event, FileIngested, PackageCreated, Recorded, RetentionDefaultApplied,
@@ -30,25 +31,30 @@ pub const VIEW_TABLES: [&str; 6] = [
     "part_references",
 ];
 
-/// Applies events, in order, to the views.
-pub async fn apply(connection: &mut AnyConnection, events: &[Recorded]) -> Result<()> {
+/// Applies events, in order, to the views, after what a script holds: some of it is run, and the
+/// script holds the rest.
+pub async fn apply(
+    connection: &mut AnyConnection,
+    script: &mut Script,
+    events: &[Recorded],
+) -> Result<()> {
     let mut outcome = Outcome::default();
     for recorded in events {
         match &recorded.event {
             Event::PackageCreated(event) => {
                 // The name may be that of a package which ended earlier in the slice: its end must
                 // be written first.
-                std::mem::take(&mut outcome).write(connection).await?;
-                insert_package(connection, recorded, event).await?;
+                std::mem::take(&mut outcome)
+                    .write(connection, script)
+                    .await?;
+                insert_package(script, recorded, event);
             }
-            Event::RetentionDefaultApplied(event) => {
-                insert_retention(connection, recorded, event).await?;
-            }
+            Event::RetentionDefaultApplied(event) => insert_retention(script, recorded, event),
             _ => outcome.fold(recorded),
         }
         outcome.package(recorded.event.package_id()).last_sequence = recorded.sequence;
     }
-    outcome.write(connection).await
+    outcome.write(connection, script).await
 }
 
 /// What a slice of events amounts to.
@@ -126,66 +132,69 @@ impl<'e> Outcome<'e> {
         }
     }
 
-    async fn write(mut self, connection: &mut AnyConnection) -> Result<()> {
-        self.remove_gone(connection).await?;
-        self.insert_files(connection).await?;
-        self.insert_part_references(connection).await?;
-        self.write_current(connection).await?;
+    async fn write(mut self, connection: &mut AnyConnection, script: &mut Script) -> Result<()> {
+        self.remove_gone(connection, script).await?;
+        self.insert_files(script);
+        self.insert_part_references(script);
+        self.write_current(script);
         for (id, change) in &self.packages {
-            update_package(connection, *id, change).await?;
+            update_package(script, *id, change);
         }
         Ok(())
     }
 
     /// Removes the rows of files that are gone, and learns their sizes on the way.
-    async fn remove_gone(&mut self, connection: &mut AnyConnection) -> Result<()> {
+    async fn remove_gone(
+        &mut self,
+        connection: &mut AnyConnection,
+        script: &mut Script,
+    ) -> Result<()> {
         let gone = std::mem::take(&mut self.gone);
-        let bind = |query: Bound, id: &FileId| query.bind(id.as_bytes().to_vec());
-        for row in DELETE_FILES.fetch(connection, &gone, bind).await? {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let bind = |values: Values, id: &FileId| values.bind(id.as_bytes().to_vec());
+        DELETE_FILES.add(script, &gone, bind);
+        for row in script.fetch(connection).await? {
             let mut columns = Columns::new(&row);
             let package = columns.package_id()?;
             self.package(package).total_bytes -= columns.int()?;
         }
-        DELETE_LOCATIONS.execute(connection, &gone, bind).await?;
-        DELETE_PART_REFERENCES
-            .execute(connection, &gone, bind)
-            .await
+        DELETE_LOCATIONS.add(script, &gone, bind);
+        DELETE_PART_REFERENCES.add(script, &gone, bind);
+        Ok(())
     }
 
-    async fn insert_files(&self, connection: &mut AnyConnection) -> Result<()> {
+    fn insert_files(&self, script: &mut Script) {
         let files: Vec<_> = self.added.values().collect();
-        INSERT_FILES
-            .execute(connection, &files, |query, (recorded, file)| {
-                query
-                    .bind(file.file_id.as_bytes().to_vec())
-                    .bind(file.package_id.as_bytes().to_vec())
-                    .bind(file.key.as_bytes().to_vec())
-                    .bind(file.media_type.clone())
-                    .bind(to_int(file.size_bytes))
-                    .bind(file.address.0.to_vec())
-                    .bind(file.sha256.to_vec())
-                    .bind(file.etag.clone())
-                    .bind(recorded.created_at.0)
-                    .bind(to_int(recorded.sequence.0))
-                    .bind(recorded.actor.clone())
-                    .bind(encode_attributes(&file.attributes))
-            })
-            .await?;
-        INSERT_LOCATIONS
-            .execute(connection, &files, |query, (_, file)| {
-                query
-                    .bind(file.file_id.as_bytes().to_vec())
-                    .bind(file.location.id.as_bytes().to_vec())
-                    .bind(file.location.backend_id.clone())
-                    .bind(file.address.0.to_vec())
-                    .bind(file.location.object_key.clone())
-                    .bind(RETRIEVAL_TIER)
-                    .bind(LOCATION_RECORDED)
-            })
-            .await
+        INSERT_FILES.add(script, &files, |values, (recorded, file)| {
+            values
+                .bind(file.file_id.as_bytes().to_vec())
+                .bind(file.package_id.as_bytes().to_vec())
+                .bind(file.key.as_bytes().to_vec())
+                .bind(file.media_type.clone())
+                .bind(to_int(file.size_bytes))
+                .bind(file.address.0.to_vec())
+                .bind(file.sha256.to_vec())
+                .bind(file.etag.clone())
+                .bind(recorded.created_at.0)
+                .bind(to_int(recorded.sequence.0))
+                .bind(recorded.actor.clone())
+                .bind(encode_attributes(&file.attributes))
+        });
+        INSERT_LOCATIONS.add(script, &files, |values, (_, file)| {
+            values
+                .bind(file.file_id.as_bytes().to_vec())
+                .bind(file.location.id.as_bytes().to_vec())
+                .bind(file.location.backend_id.clone())
+                .bind(file.address.0.to_vec())
+                .bind(file.location.object_key.clone())
+                .bind(RETRIEVAL_TIER)
+                .bind(LOCATION_RECORDED)
+        });
     }
 
-    async fn insert_part_references(&self, connection: &mut AnyConnection) -> Result<()> {
+    fn insert_part_references(&self, script: &mut Script) {
         let references: Vec<_> = self
             .added
             .values()
@@ -196,17 +205,15 @@ impl<'e> Outcome<'e> {
                     .map(|part| (file.file_id, part))
             })
             .collect();
-        INSERT_PART_REFERENCES
-            .execute(connection, &references, |query, (file, part)| {
-                query
-                    .bind(part.address.0.to_vec())
-                    .bind(part.backend_id.clone())
-                    .bind(file.as_bytes().to_vec())
-            })
-            .await
+        INSERT_PART_REFERENCES.add(script, &references, |values, (file, part)| {
+            values
+                .bind(part.address.0.to_vec())
+                .bind(part.backend_id.clone())
+                .bind(file.as_bytes().to_vec())
+        });
     }
 
-    async fn write_current(&self, connection: &mut AnyConnection) -> Result<()> {
+    fn write_current(&self, script: &mut Script) {
         let mut set = Vec::new();
         let mut unset = Vec::new();
         for ((package, key), id) in &self.current {
@@ -215,26 +222,22 @@ impl<'e> Outcome<'e> {
                 None => unset.push((package, key)),
             }
         }
-        UPSERT_OBJECTS
-            .execute(connection, &set, |query, (recorded, file)| {
-                query
-                    .bind(file.package_id.as_bytes().to_vec())
-                    .bind(file.key.as_bytes().to_vec())
-                    .bind(file.file_id.as_bytes().to_vec())
-                    .bind(to_int(file.size_bytes))
-                    .bind(file.address.0.to_vec())
-                    .bind(file.etag.clone())
-                    .bind(recorded.created_at.0)
-                    .bind(recorded.actor.clone())
-            })
-            .await?;
-        DELETE_OBJECTS
-            .execute(connection, &unset, |query, (package, key)| {
-                query
-                    .bind(package.as_bytes().to_vec())
-                    .bind(key.as_bytes().to_vec())
-            })
-            .await
+        UPSERT_OBJECTS.add(script, &set, |values, (recorded, file)| {
+            values
+                .bind(file.package_id.as_bytes().to_vec())
+                .bind(file.key.as_bytes().to_vec())
+                .bind(file.file_id.as_bytes().to_vec())
+                .bind(to_int(file.size_bytes))
+                .bind(file.address.0.to_vec())
+                .bind(file.etag.clone())
+                .bind(recorded.created_at.0)
+                .bind(recorded.actor.clone())
+        });
+        DELETE_OBJECTS.add(script, &unset, |values, (package, key)| {
+            values
+                .bind(package.as_bytes().to_vec())
+                .bind(key.as_bytes().to_vec())
+        });
     }
 }
 
@@ -292,85 +295,73 @@ const DELETE_PART_REFERENCES: ForRows = ForRows {
     after: ")",
 };
 
-async fn insert_package(
-    connection: &mut AnyConnection,
-    recorded: &Recorded,
-    event: &PackageCreated,
-) -> Result<()> {
-    sqlx::query(
+fn insert_package(script: &mut Script, recorded: &Recorded, event: &PackageCreated) {
+    script.add(
         "INSERT INTO packages (id, bucket, name, producer, subject, retention_class, metadata, \
          metadata_schema_id, tags, write_mode, owner, status, created_at, last_sequence, \
-         file_count, total_bytes) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0)",
-    )
-    .bind(event.package_id.as_bytes().to_vec())
-    .bind(event.bucket.to_string())
-    .bind(event.name.clone())
-    .bind(event.producer.clone())
-    .bind(event.subject.clone())
-    .bind(event.retention_class.clone())
-    .bind(event.metadata.to_string())
-    .bind(event.metadata_schema_id.clone())
-    .bind(serde_json::json!(event.tags).to_string())
-    .bind(event.write_mode.as_str())
-    .bind(recorded.actor.clone())
-    .bind(PackageStatus::Created.as_str())
-    .bind(recorded.created_at.0)
-    .bind(to_int(recorded.sequence.0))
-    .execute(connection)
-    .await?;
-    Ok(())
+         file_count, total_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+        |values| {
+            values
+                .bind(event.package_id.as_bytes().to_vec())
+                .bind(event.bucket.to_string())
+                .bind(event.name.clone())
+                .bind(event.producer.clone())
+                .bind(event.subject.clone())
+                .bind(event.retention_class.clone())
+                .bind(event.metadata.to_string())
+                .bind(event.metadata_schema_id.clone())
+                .bind(serde_json::json!(event.tags).to_string())
+                .bind(event.write_mode.as_str())
+                .bind(recorded.actor.clone())
+                .bind(PackageStatus::Created.as_str())
+                .bind(recorded.created_at.0)
+                .bind(to_int(recorded.sequence.0))
+        },
+    );
 }
 
-async fn insert_retention(
-    connection: &mut AnyConnection,
-    recorded: &Recorded,
-    event: &RetentionDefaultApplied,
-) -> Result<()> {
-    sqlx::query(
+fn insert_retention(script: &mut Script, recorded: &Recorded, event: &RetentionDefaultApplied) {
+    script.add(
         "INSERT INTO retention_state (package_id, effective_class, current_expires_at, \
-         eligible_for_deletion, last_sequence) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(event.package_id.as_bytes().to_vec())
-    .bind(event.retention_class.clone())
-    .bind(event.expires_at.map(|at| at.0))
-    .bind(i64::from(event.is_eligible_for_deletion))
-    .bind(to_int(recorded.sequence.0))
-    .execute(connection)
-    .await?;
-    Ok(())
+         eligible_for_deletion, last_sequence) VALUES (?, ?, ?, ?, ?)",
+        |values| {
+            values
+                .bind(event.package_id.as_bytes().to_vec())
+                .bind(event.retention_class.clone())
+                .bind(event.expires_at.map(|at| at.0))
+                .bind(i64::from(event.is_eligible_for_deletion))
+                .bind(to_int(recorded.sequence.0))
+        },
+    );
 }
 
-async fn update_package(
-    connection: &mut AnyConnection,
-    id: PackageId,
-    change: &PackageChange,
-) -> Result<()> {
-    sqlx::query(
-        "UPDATE packages SET last_sequence = $2, file_count = file_count + $3, \
-         total_bytes = total_bytes + $4 WHERE id = $1",
-    )
-    .bind(id.as_bytes().to_vec())
-    .bind(to_int(change.last_sequence.0))
-    .bind(change.file_count)
-    .bind(change.total_bytes)
-    .execute(&mut *connection)
-    .await?;
+fn update_package(script: &mut Script, id: PackageId, change: &PackageChange) {
+    script.add(
+        "UPDATE packages SET last_sequence = ?, file_count = file_count + ?, \
+         total_bytes = total_bytes + ? WHERE id = ?",
+        |values| {
+            values
+                .bind(to_int(change.last_sequence.0))
+                .bind(change.file_count)
+                .bind(change.total_bytes)
+                .bind(id.as_bytes().to_vec())
+        },
+    );
     let Some(end) = &change.end else {
-        return Ok(());
+        return;
     };
     let manifest = end.manifest.as_ref();
-    sqlx::query(
-        "UPDATE packages SET status = $2, finalized_at = COALESCE($3, finalized_at), \
-         manifest_address = COALESCE($4, manifest_address), \
-         manifest_sequence = COALESCE($5, manifest_sequence) WHERE id = $1",
-    )
-    .bind(id.as_bytes().to_vec())
-    .bind(end.status.as_str())
-    .bind(manifest.map(|(_, _, at)| at.0))
-    .bind(manifest.map(|(address, _, _)| address.0.to_vec()))
-    .bind(manifest.map(|(_, sequence, _)| to_int(sequence.0)))
-    .execute(connection)
-    .await?;
-    Ok(())
+    script.add(
+        "UPDATE packages SET status = ?, finalized_at = COALESCE(?, finalized_at), \
+         manifest_address = COALESCE(?, manifest_address), \
+         manifest_sequence = COALESCE(?, manifest_sequence) WHERE id = ?",
+        |values| {
+            values
+                .bind(end.status.as_str())
+                .bind(manifest.map(|(_, _, at)| at.0))
+                .bind(manifest.map(|(address, _, _)| address.0.to_vec()))
+                .bind(manifest.map(|(_, sequence, _)| to_int(sequence.0)))
+                .bind(id.as_bytes().to_vec())
+        },
+    );
 }
