@@ -83,16 +83,18 @@ impl Dialect {
         )
     }
 
-    /// A page of a listing as one row of one text column: the lines of `packed_lines`, in order.
+    /// A page of a listing as one row of one text column: the length of the key, the size, the
+    /// time, the ETag and the key on each line, in order.
     ///
     /// A row costs about 5 µs on its way through the connection's thread; a page of 1,000 keys as
     /// one row costs a sixth of 1,000 rows.
     pub fn listing_page(self) -> &'static str {
         match self {
             Self::Sqlite => {
-                "SELECT group_concat(hex(relative_path) || ' ' || hex(file_id) || ' ' || size_bytes \
-                 || ' ' || created_at || ' ' || etag || ' ' || ingested_by, char(10)) \
-                 FROM (SELECT relative_path, file_id, size_bytes, created_at, etag, ingested_by \
+                // The length of a BLOB is in bytes, and casting it changes none of them.
+                "SELECT group_concat(concat_ws(' ', length(relative_path), size_bytes, created_at, \
+                 etag, CAST(relative_path AS TEXT)), char(10)) \
+                 FROM (SELECT relative_path, size_bytes, created_at, etag \
                  FROM objects WHERE package_id = $1 AND relative_path > $2 AND relative_path < $3 \
                  ORDER BY relative_path LIMIT $4)"
             }

@@ -10,7 +10,7 @@ use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
 use crate::db::rows::ForRows;
 use crate::db::script::Script;
-use crate::domain::file::{FileRecord, Location, ObjectAttributes};
+use crate::domain::file::{FileRecord, FileSummary, Location, ObjectAttributes};
 use crate::domain::ids::{FileId, PackageId, Timestamp};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::CurrentFile;
@@ -22,23 +22,6 @@ const RECORD: &str = "SELECT f.id, f.package_id, f.relative_path, f.media_type, 
 
 /// The bytes just above every key: UTF-8 never holds 0xff.
 const ABOVE_ALL_KEYS: u8 = 0xff;
-
-/// What a listing shows of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedFile {
-    /// The key.
-    pub key: ObjectKey,
-    /// The file.
-    pub id: FileId,
-    /// The length in bytes.
-    pub size_bytes: u64,
-    /// When it was recorded.
-    pub created_at: Timestamp,
-    /// The ETag without quotes.
-    pub etag: String,
-    /// Who wrote it.
-    pub ingested_by: String,
-}
 
 /// The current file of a key.
 pub async fn find_current<'e, E>(
@@ -166,7 +149,7 @@ pub async fn list_page<'e, E>(
     package: PackageId,
     range: &KeyRange,
     limit: usize,
-) -> Result<Vec<ListedFile>>
+) -> Result<Vec<FileSummary>>
 where
     E: Executor<'e, Database = Any>,
 {
@@ -180,10 +163,12 @@ where
     let Some(page) = Columns::new(&row).text_or_null()? else {
         return Ok(Vec::new());
     };
-    let mut files: Vec<ListedFile> = Vec::with_capacity(limit.min(1024));
-    for line in page.split('\n') {
-        let file = listed_file(line)
-            .ok_or_else(|| DbError::Corrupt(format!("a listing holds the line '{line}'")))?;
+    let mut files: Vec<FileSummary> = Vec::with_capacity(limit.min(1024));
+    let mut rest = page.as_str();
+    while !rest.is_empty() {
+        let (file, after) =
+            listed_file(rest).ok_or_else(|| DbError::Corrupt("a listing is garbled".into()))?;
+        rest = after;
         if files.last().is_some_and(|last| last.key >= file.key) {
             return Err(DbError::Corrupt("a listing is out of order".into()));
         }
@@ -264,20 +249,24 @@ where
     Columns::new(&row).unsigned()
 }
 
-fn listed_file(line: &str) -> Option<ListedFile> {
-    // The actor's name stands last, since it alone may hold spaces.
-    let mut fields = line.splitn(6, ' ');
-    let key = hex::decode(fields.next()?).ok()?;
-    let mut id = [0; 16];
-    hex::decode_to_slice(fields.next()?, &mut id).ok()?;
-    Some(ListedFile {
-        key: ObjectKey::from_bytes(&key).ok()?,
-        id: FileId::from_slice(&id)?,
-        size_bytes: fields.next()?.parse().ok()?,
-        created_at: Timestamp(fields.next()?.parse().ok()?),
-        etag: fields.next()?.to_owned(),
-        ingested_by: fields.next()?.to_owned(),
-    })
+/// The first line of a page, and the lines behind it. A key may hold blanks and line feeds.
+fn listed_file(page: &str) -> Option<(FileSummary, &str)> {
+    let mut fields = page.splitn(5, ' ');
+    let key_length: usize = fields.next()?.parse().ok()?;
+    let size_bytes = fields.next()?.parse().ok()?;
+    let created_at = Timestamp(fields.next()?.parse().ok()?);
+    let etag = fields.next()?.to_owned();
+    let (key, rest) = fields.next()?.split_at_checked(key_length)?;
+    let file = FileSummary {
+        key: ObjectKey::parse(key).ok()?,
+        etag,
+        size_bytes,
+        created_at,
+    };
+    let rest = rest
+        .strip_prefix('\n')
+        .or(rest.is_empty().then_some(rest))?;
+    Some((file, rest))
 }
 
 fn record(row: &AnyRow) -> Result<FileRecord> {

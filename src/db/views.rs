@@ -231,7 +231,6 @@ impl<'e> Outcome<'e> {
                 .bind(file.address.0.to_vec())
                 .bind(file.etag.clone())
                 .bind(recorded.created_at.0)
-                .bind(recorded.actor.clone())
         });
         DELETE_OBJECTS.add(script, &unset, |values, (package, key)| {
             values
@@ -264,11 +263,11 @@ const INSERT_PART_REFERENCES: InsertRows = InsertRows {
 
 const UPSERT_OBJECTS: InsertRows = InsertRows {
     into: "objects (package_id, relative_path, file_id, size_bytes, address, etag, \
-             created_at, ingested_by)",
-    columns: 8,
+             created_at)",
+    columns: 7,
     on_conflict: "ON CONFLICT (package_id, relative_path) DO UPDATE SET file_id = excluded.file_id, \
             size_bytes = excluded.size_bytes, address = excluded.address, etag = excluded.etag, \
-            created_at = excluded.created_at, ingested_by = excluded.ingested_by",
+            created_at = excluded.created_at",
 };
 
 const DELETE_OBJECTS: ForRows = ForRows {

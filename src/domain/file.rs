@@ -12,6 +12,19 @@ pub const INLINE_BACKEND: &str = "inline";
 /// The object key of a location whose bytes are those of the file's parts, in order.
 pub const PARTS_OBJECT_KEY: &str = "parts";
 
+/// What a listing shows of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSummary {
+    /// The key.
+    pub key: ObjectKey,
+    /// The ETag without quotes.
+    pub etag: String,
+    /// The length in bytes.
+    pub size_bytes: u64,
+    /// `LastModified`.
+    pub created_at: Timestamp,
+}
+
 /// What a checksum of a multipart object covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChecksumKind {

@@ -1,9 +1,9 @@
 //! List files: keyset pages in byte order of the key; a delimiter skips over its group instead of
 //! reading it.
 
-use crate::db::files::{self, KeyRange, ListedFile};
-use crate::domain::ids::{FileId, PackageId, Timestamp};
-use crate::domain::name::ObjectKey;
+use crate::db::files::{self, KeyRange};
+use crate::domain::file::FileSummary;
+use crate::domain::ids::PackageId;
 use crate::registry::error::Result;
 use crate::registry::handle::Registry;
 
@@ -44,23 +44,6 @@ pub enum ListEntry {
     Prefix(String),
 }
 
-/// What a listing shows of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileSummary {
-    /// The identifier.
-    pub id: FileId,
-    /// The key.
-    pub key: ObjectKey,
-    /// The ETag without quotes.
-    pub etag: String,
-    /// The length in bytes.
-    pub size_bytes: u64,
-    /// `LastModified`.
-    pub created_at: Timestamp,
-    /// The actor who wrote it.
-    pub ingested_by: String,
-}
-
 /// A page and where the next begins; `None` when it is the last.
 #[derive(Debug, Clone, Default)]
 pub struct FilePage {
@@ -97,6 +80,7 @@ impl Registry {
             for row in rows {
                 page.push(row);
             }
+            page.move_on();
             if is_last || page.missing() == 0 {
                 return Ok(page.finish());
             }
@@ -139,33 +123,30 @@ impl<'q> PageBuilder<'q> {
         (self.query.limit + 1).saturating_sub(self.entries.len())
     }
 
-    fn push(&mut self, row: ListedFile) {
+    fn push(&mut self, file: FileSummary) {
         if self.missing() == 0 {
             return;
         }
-        match common_prefix(row.key.as_str(), &self.query.prefix, &self.query.delimiter) {
+        match common_prefix(file.key.as_str(), &self.query.prefix, &self.query.delimiter) {
             Some(group) => {
                 let is_known =
                     matches!(self.entries.last(), Some(ListEntry::Prefix(last)) if last == group);
                 if !is_known {
-                    let range = std::mem::replace(&mut self.range, KeyRange::of_prefix(b""));
-                    self.range = range.above_prefix(group.as_bytes());
                     self.entries.push(ListEntry::Prefix(group.to_owned()));
                 }
             }
-            None => {
-                let range = std::mem::replace(&mut self.range, KeyRange::of_prefix(b""));
-                self.range = range.above(row.key.as_bytes());
-                self.entries.push(ListEntry::File(FileSummary {
-                    id: row.id,
-                    key: row.key,
-                    etag: row.etag,
-                    size_bytes: row.size_bytes,
-                    created_at: row.created_at,
-                    ingested_by: row.ingested_by,
-                }));
-            }
+            None => self.entries.push(ListEntry::File(file)),
         }
+    }
+
+    /// Goes on behind the last entry; a group is skipped whole.
+    fn move_on(&mut self) {
+        let range = std::mem::replace(&mut self.range, KeyRange::of_prefix(b""));
+        self.range = match self.entries.last() {
+            None => range,
+            Some(ListEntry::File(file)) => range.above(file.key.as_bytes()),
+            Some(ListEntry::Prefix(group)) => range.above_prefix(group.as_bytes()),
+        };
     }
 
     fn finish(mut self) -> FilePage {

@@ -2,13 +2,14 @@
 //!
 //! What a page holds is decided by the registry; this file reads the question and writes the XML.
 
+use crate::domain::file::FileSummary;
 use crate::domain::name::RESERVED_PREFIX;
 use crate::domain::package::PackageRecord;
 use crate::exchange::context::Context;
 use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
-use crate::registry::listing::{FilePage, FileSummary, ListEntry, ListFiles, ListPosition};
+use crate::registry::listing::{FilePage, ListEntry, ListFiles, ListPosition};
 use crate::s3::ops::page::{
     MAX_PAGE_NUMBER, decode_token, encode_token, encodes_keys, given, page_size,
 };
@@ -412,7 +413,7 @@ fn merge(page: FilePage, special: Vec<ListEntry>, limit: usize) -> FilePage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{FileId, Timestamp};
+    use crate::domain::ids::Timestamp;
     use crate::domain::name::ObjectKey;
     use crate::exchange::fault::Code;
 
@@ -442,12 +443,10 @@ mod tests {
 
     fn file(text: &str) -> FileSummary {
         FileSummary {
-            id: FileId(uuid::Uuid::nil()),
             key: ObjectKey::parse(text).unwrap(),
             etag: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
             size_bytes: 7,
             created_at: Timestamp(1_700_000_000_123_456),
-            ingested_by: "ci".to_owned(),
         }
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::domain::digest::ContentAddress;
+use crate::domain::file::FileSummary;
 use crate::domain::hashers::{HashPlan, Hashers};
-use crate::domain::ids::{FileId, Sequence, Timestamp};
+use crate::domain::ids::{Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, RESERVED_PREFIX};
 use crate::domain::package::PackageRecord;
 use crate::domain::verb::Verb;
@@ -22,7 +22,6 @@ use crate::exchange::request::Request;
 use crate::registry::feed::{EventBatch, EventQuery};
 use crate::registry::finalize::StoredDocument;
 use crate::registry::forms::{package_json, read_finalize};
-use crate::registry::listing::FileSummary;
 use crate::s3::ops::describe::{set_etag, value_of};
 use crate::s3::ops::get::{Read, Resource};
 use crate::s3::ops::sha256sums::{generated_etag, plain_hashers, survey};
@@ -158,7 +157,6 @@ pub async fn list_special(
 ) -> Result<Vec<FileSummary>, Fault> {
     let sums = survey(&context.registry, package).await?;
     let mut found = vec![summary(
-        package,
         "SHA256SUMS",
         sums.etag,
         sums.size_bytes,
@@ -174,26 +172,23 @@ pub async fn list_special(
         if let Some(document) = find_document(key, package, context).await? {
             let size_bytes = document.bytes.len() as u64;
             let at = document.last_modified;
-            found.push(summary(package, name, document.etag, size_bytes, at)?);
+            found.push(summary(name, document.etag, size_bytes, at)?);
         }
     }
     Ok(found)
 }
 
 fn summary(
-    package: &PackageRecord,
     name: &str,
     etag: String,
     size_bytes: u64,
     created_at: Timestamp,
 ) -> Result<FileSummary, Fault> {
     Ok(FileSummary {
-        id: FileId(Uuid::nil()),
         key: ObjectKey::parse(&format!("{RESERVED_PREFIX}{name}"))?,
         etag,
         size_bytes,
         created_at,
-        ingested_by: package.owner.clone(),
     })
 }
 

@@ -82,7 +82,6 @@ CREATE TABLE objects (
     address        BLOB   NOT NULL,
     etag           TEXT   NOT NULL,
     created_at     BIGINT NOT NULL,
-    ingested_by    TEXT   NOT NULL,
     PRIMARY KEY (package_id, relative_path)
 ) WITHOUT ROWID;
 
