@@ -24,7 +24,9 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::blob::disk::{Disk, Draft, address_of_key, open_to_read, read_at, stored_object};
+use crate::blob::disk::{
+    DIRECT_ALIGNMENT, Disk, Draft, address_of_key, open_to_read, read_at, stored_object,
+};
 #[cfg(test)]
 use crate::blob::faults::{Faults, Strike};
 use crate::blob::store::{
@@ -65,11 +67,11 @@ impl BlobStore for LocalStore {
         &self.disk.backend_id
     }
 
-    async fn begin(&self, _size_hint: Option<u64>) -> Result<Box<dyn BlobWriter>, BlobError> {
+    async fn begin(&self, size_hint: Option<u64>) -> Result<Box<dyn BlobWriter>, BlobError> {
         self.disk.refuse_when_broken()?;
         Ok(Box::new(LocalWriter {
             disk: Arc::clone(&self.disk),
-            filling: Vec::new(),
+            filling: Filling::new(size_hint),
             state: State::Idle(Draft::default()),
         }))
     }
@@ -161,10 +163,42 @@ async fn on_disk<T: Send + 'static>(
     outcome.unwrap_or_else(|failure| Err(disk.error(io::Error::other(failure))))
 }
 
+/// The bytes of a step; aligned, when it is a whole one, for writes past the page cache.
+struct Filling {
+    buffer: Vec<u8>,
+    /// Where the bytes begin in the buffer.
+    start: usize,
+}
+
+impl Filling {
+    /// Room for a whole step, or for less when no more is expected.
+    fn new(expected: Option<u64>) -> Self {
+        if let Some(expected) = expected.filter(|expected| *expected < STEP_BYTES as u64) {
+            let buffer = Vec::with_capacity(expected as usize);
+            return Self { buffer, start: 0 };
+        }
+        let mut buffer = Vec::<u8>::with_capacity(STEP_BYTES + DIRECT_ALIGNMENT);
+        let start = buffer.as_ptr().align_offset(DIRECT_ALIGNMENT);
+        buffer.resize(start, 0);
+        Self { buffer, start }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Takes what there is room for from the front.
+    fn take_from(&mut self, bytes: &mut Bytes) {
+        let room = STEP_BYTES - self.bytes().len();
+        let head = bytes.split_to(room.min(bytes.len()));
+        self.buffer.extend_from_slice(&head);
+    }
+}
+
 /// A blob being written.
 struct LocalWriter {
     disk: Arc<Disk>,
-    filling: Vec<u8>,
+    filling: Filling,
     state: State,
 }
 
@@ -189,10 +223,10 @@ impl LocalWriter {
 
     async fn flush(&mut self) -> Result<(), BlobError> {
         let mut draft = self.settle().await?;
-        let full = std::mem::replace(&mut self.filling, Vec::with_capacity(STEP_BYTES));
+        let full = std::mem::replace(&mut self.filling, Filling::new(None));
         let disk = Arc::clone(&self.disk);
         self.state = State::Writing(spawn_blocking(move || {
-            draft.write(&disk, &full)?;
+            draft.write(&disk, full.bytes())?;
             Ok(draft)
         }));
         Ok(())
@@ -205,10 +239,8 @@ impl BlobWriter for LocalWriter {
         // Copied, not collected: a client that sends single bytes must not pin a network buffer
         // with each of them.
         while !bytes.is_empty() {
-            let room = STEP_BYTES - self.filling.len();
-            let head = bytes.split_to(room.min(bytes.len()));
-            self.filling.extend_from_slice(&head);
-            if self.filling.len() == STEP_BYTES {
+            self.filling.take_from(&mut bytes);
+            if self.filling.bytes().len() == STEP_BYTES {
                 self.flush().await?;
             }
         }
@@ -222,9 +254,9 @@ impl BlobWriter for LocalWriter {
     ) -> Result<Receipt, BlobError> {
         let mut draft = self.settle().await?;
         self.disk.refuse_when_broken()?;
-        let rest = std::mem::take(&mut self.filling);
+        let rest = std::mem::replace(&mut self.filling, Filling::new(Some(0)));
         on_disk(&self.disk, move |disk| {
-            let published = match draft.write(disk, &rest) {
+            let published = match draft.write(disk, rest.bytes()) {
                 Ok(()) => draft.publish(disk, address, &tree),
                 Err(error) => Err(error),
             };
