@@ -123,6 +123,7 @@ fn manifest() -> Vec<u8> {
         });
     }
     builder.finish(&ManifestHead {
+        active_holds: &[],
         package: &package(),
         finalized_at: Timestamp(1_700_000_001_000_000),
         finalized_by: "ci",

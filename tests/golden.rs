@@ -11,25 +11,28 @@ use sha2::{Digest as _, Sha256};
 
 use holdfast::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use holdfast::domain::event::{
-    Event, FileIngested, FileRemoved, FileSuperseded, PackageCreated, PackageDeleted,
-    PackageFinalized, Recorded, RetentionDefaultApplied,
+    BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
+    FileSuperseded, HoldApplied, HoldReleased, PackageCreated, PackageDeleted, PackageFinalized,
+    Recorded, RetentionDefaultApplied, RetentionExtended,
 };
 use holdfast::domain::file::{
     ChecksumKind, FilePart, FileRecord, Location, ObjectAttributes, StoredChecksum,
 };
-use holdfast::domain::ids::{FileId, PackageId, Sequence, Timestamp};
+use holdfast::domain::ids::{FileId, HoldId, PackageId, Sequence, Timestamp};
 use holdfast::domain::jcs;
 use holdfast::domain::manifest::{Manifest, ManifestBuilder, ManifestHead, manifest_address};
 use holdfast::domain::merkle::{Frontier, leaf_hash};
 use holdfast::domain::name::{ObjectKey, PackageName};
 use holdfast::domain::package::{PackageRecord, PackageStatus, WriteMode};
 use holdfast::domain::payload::payload_to_json;
+use holdfast::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
 
 const PACKAGE: &str = "0193f0c4-7f1e-7c3a-9c1f-0123456789ab";
 const OTHER_PACKAGE: &str = "0193f0c4-7f1e-7c3a-9c1f-ba9876543210";
 const FILE: &str = "0193f0c4-8000-7000-8000-000000000001";
 const NEXT_FILE: &str = "0193f0c4-8000-7000-8000-000000000002";
 const LOCATION: &str = "0193f0c4-9000-7000-8000-000000000001";
+const HOLD: &str = "0193f0c4-a000-4000-8000-000000000001";
 const SCHEMA: &str = "7d444840-9dc0-41d1-b245-5ffdce74fad2";
 const HELLO: &[u8] = b"hello, world\n";
 const HELLO_MD5: &str = "22c3683b094136c3398391ae71b20f04";
@@ -269,6 +272,92 @@ fn events() -> Vec<(&'static str, Event)> {
             ),
         ),
     ]
+    .into_iter()
+    .chain(retention_events())
+    .collect()
+}
+
+fn retention_events() -> Vec<(&'static str, Event)> {
+    let package_id = package_id();
+    let hold_id: HoldId = HOLD.parse().unwrap();
+    let hold = |kind, reason: &str| {
+        Event::HoldApplied(HoldApplied {
+            package_id,
+            hold_id,
+            kind,
+            reason: reason.to_owned(),
+        })
+    };
+    let (end, later) = ("2027-11-23T08:15:00+00:00", "2028-11-23T08:15:00+00:00");
+    vec![
+        (
+            "retention_class_defined_limited",
+            Event::RetentionClassDefined(RetentionClass {
+                id: "releases".to_owned(),
+                default_duration_seconds: Some(31_536_000),
+                deletion_strategy: DeletionStrategy::Purge,
+                lock_mode: LockMode::Compliance,
+                anchor: Anchor::Finalized,
+                grace_seconds: 86_400,
+            }),
+        ),
+        (
+            "retention_class_defined_unlimited",
+            Event::RetentionClassDefined(RetentionClass {
+                lock_mode: LockMode::None,
+                ..RetentionClass::unlimited("kept")
+            }),
+        ),
+        (
+            "retention_extended",
+            Event::RetentionExtended(RetentionExtended {
+                package_id,
+                previous_expires_at: at(end),
+                new_expires_at: at("2028-11-23T08:15:00.000001+00:00"),
+                reason: "audit of größe".to_owned(),
+            }),
+        ),
+        (
+            "hold_applied_operator",
+            hold(HoldKind::Operator, "inquiry 7"),
+        ),
+        ("hold_applied_legal", hold(HoldKind::Legal, "legal")),
+        (
+            "hold_released",
+            Event::HoldReleased(HoldReleased {
+                package_id,
+                hold_id,
+                reason: "inquiry 7 is closed".to_owned(),
+            }),
+        ),
+        (
+            "deletion_eligible",
+            Event::DeletionEligible(DeletionEligible {
+                package_id,
+                expires_at: Some(at(end)),
+                reason: "retention expiry reached".to_owned(),
+            }),
+        ),
+        (
+            "eligibility_revoked",
+            Event::EligibilityRevoked(EligibilityRevoked {
+                package_id,
+                expires_at: Some(at(later)),
+                reason: "retention extended".to_owned(),
+                cause_sequence: Sequence(17),
+            }),
+        ),
+        (
+            "blob_reclaimed",
+            Event::BlobReclaimed(BlobReclaimed {
+                backend_id: "local".to_owned(),
+                object_key: address(HELLO).to_hex(),
+                address: address(HELLO),
+                size_bytes: HELLO.len() as u64,
+                reason: "unreferenced".to_owned(),
+            }),
+        ),
+    ]
 }
 
 fn manifest_file(
@@ -351,6 +440,7 @@ fn manifest() -> Vec<u8> {
         builder.push(&manifest_file(number, path, content, media_type, md5));
     }
     builder.finish(&ManifestHead {
+        active_holds: &[],
         package: &package,
         finalized_at: at("2026-11-23T08:16:00.5+00:00"),
         finalized_by: "ci",
@@ -368,7 +458,7 @@ fn payloads_are_those_of_cbor2_in_both_directions() {
     for (name, event) in events() {
         let bytes = read(&format!("events/{name}.cbor"));
         assert_eq!(hex::encode(event.payload()), hex::encode(&bytes), "{name}");
-        let read = Event::read(event.event_type(), package_id(), &bytes).unwrap();
+        let read = Event::read(event.event_type(), event.package_id(), &bytes).unwrap();
         assert_eq!(read, Some(event), "{name}");
     }
 }

@@ -153,7 +153,7 @@ pub async fn delete_package(request: Request, context: &Context) -> Result<Reply
     let package = request.package();
     context
         .registry
-        .delete_package(package.id, request.actor())
+        .delete_package(package.id, request.actor(), request.bypasses_governance()?)
         .await?;
     Ok(Reply::no_content())
 }

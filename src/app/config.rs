@@ -166,8 +166,11 @@ impl Settings {
                 "registry.commit_queue and registry.commit_batch are at least 1".to_owned(),
             );
         }
-        if self.janitor.interval_seconds == 0 {
-            return fail("janitor.interval_seconds is at least 1".to_owned());
+        if self.janitor.interval_seconds == 0 || self.janitor.sweep_interval_seconds == 0 {
+            return fail(
+                "janitor.interval_seconds and janitor.sweep_interval_seconds are at least 1"
+                    .to_owned(),
+            );
         }
         let modes = self
             .package_rules
@@ -182,24 +185,8 @@ impl Settings {
             ));
         }
         for class in &self.retention_classes {
-            let strategy = class.deletion_strategy.as_str();
-            if !["manual", "purge", "archive_then_purge"].contains(&strategy) {
-                return fail(format!(
-                    "retention class '{}': '{strategy}' is no deletion strategy; they are manual, \
-                     purge and archive_then_purge",
-                    class.id
-                ));
-            }
-        }
-        let classes = self
-            .package_rules
-            .iter()
-            .filter_map(|rule| rule.retention_class.as_deref());
-        for word in classes {
-            if word != "default" && !self.retention_classes.iter().any(|class| class.id == word) {
-                return fail(format!(
-                    "package_rules name the unknown retention class '{word}'"
-                ));
+            if let Err(error) = class.to_class() {
+                return fail(format!("retention class '{}': {error}", class.id));
             }
         }
         Ok(())
@@ -524,8 +511,8 @@ mod tests {
             ("[registry]\nwrite_mode = 'once'", "'once' is no write mode"),
             ("[[users]]\nid = 'a'\nkeyz = []", "unknown field `keyz`"),
             (
-                "[[package_rules]]\nretention_class = 'x'",
-                "unknown retention class 'x'",
+                "[[retention_classes]]\nid = 'x'\nanchor = 'sunday'",
+                "retention class 'x': 'sunday' is no anchor; they are created and finalized",
             ),
         ];
         for (text, expected) in cases {

@@ -100,14 +100,14 @@ pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
             payload,
             leaf,
         } = appended;
-        let event = &recorded.event;
+        let (event, subject) = (&recorded.event, recorded.event.subject());
         let is_last = recorded.sequence == head.last_sequence;
         values
             .bind(to_int(recorded.sequence.0))
             .bind(event.event_type())
-            .bind(event.subject_kind())
-            .bind(event.package_id().to_string())
-            .bind(event.package_id().as_bytes().to_vec())
+            .bind(subject.kind())
+            .bind(subject.id())
+            .bind(event.package_id().map(|id| id.as_bytes().to_vec()))
             .bind(recorded.actor.clone())
             .bind(recorded.created_at.0)
             .bind(payload.clone())

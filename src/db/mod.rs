@@ -14,6 +14,7 @@ pub mod log;
 pub mod packages;
 pub mod pool;
 pub mod replay;
+pub mod retention;
 pub mod rows;
 pub mod script;
 pub mod sealing;

@@ -142,6 +142,27 @@ where
     rows.iter().map(record).collect()
 }
 
+/// The bytes of a package's current files.
+pub async fn total_bytes(connection: &mut AnyConnection, id: PackageId) -> Result<u64> {
+    let row = sqlx::query("SELECT total_bytes FROM packages WHERE id = $1")
+        .bind(id.as_bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    row.map_or(Ok(0), |row| Columns::new(&row).unsigned())
+}
+
+/// Whether a finalized package that has ended held a bucket's name: such a name is not used again.
+pub async fn is_retired(connection: &mut AnyConnection, bucket: &PackageName) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT id FROM packages WHERE bucket = $1 AND status = 'deleted' \
+         AND manifest_address IS NOT NULL LIMIT 1",
+    )
+    .bind(bucket.to_string())
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.is_some())
+}
+
 /// The position of a package's last retention event.
 pub async fn last_retention_sequence<'e, E>(executor: E, id: PackageId) -> Result<Option<Sequence>>
 where

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
-use sqlx::{AnyConnection, AnyPool, Connection, Executor, Row};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Row};
 
 use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
@@ -71,6 +72,11 @@ impl Db {
     /// A connection of its own, for the committer or a checkpoint.
     pub async fn connect(&self) -> Result<AnyConnection> {
         connect(self.dialect, &self.url).await
+    }
+
+    /// A reading connection, for several statements.
+    pub async fn reader(&self) -> Result<PoolConnection<Any>> {
+        Ok(self.readers.acquire().await?)
     }
 
     /// Whether the database answers.

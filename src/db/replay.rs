@@ -80,7 +80,9 @@ impl ReplayTx {
 async fn digest_view(connection: &mut AnyConnection, table: &str) -> Result<(String, u64)> {
     let order = match table {
         "packages" | "files" => "id",
+        "retention_classes" => "id",
         "retention_state" => "package_id",
+        "holds" => "package_id, id",
         "objects" => "package_id, relative_path",
         "storage_locations" => "file_id, id",
         _ => "content_address, backend_id, file_id",

@@ -13,13 +13,14 @@ use crate::db::error::{DbError, Result};
 use crate::db::log::{Appended, LogHead};
 use crate::db::packages::PackageState;
 use crate::db::script::Script;
-use crate::db::{blobs, files, log, packages, views};
+use crate::db::{blobs, files, log, packages, retention, views};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::merkle::leaf_hash;
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::{CurrentFile, Package, PackageStatus};
+use crate::domain::retention::{DEFAULT_CLASS, Hold, Retention, RetentionClass};
 
 /// What a unit will read, so that a batch can load it at once.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +61,8 @@ pub struct WriteTx<'c> {
     inline: HashMap<ContentAddress, bytes::Bytes>,
     packages: HashMap<PackageId, Option<PackageState>>,
     current: HashMap<(PackageId, ObjectKey), Option<CurrentFile>>,
+    retentions: HashMap<PackageId, Option<Retention>>,
+    classes: HashMap<String, Option<RetentionClass>>,
 }
 
 impl<'c> WriteTx<'c> {
@@ -94,6 +97,8 @@ impl<'c> WriteTx<'c> {
             inline: HashMap::new(),
             packages: known.packages,
             current: HashMap::new(),
+            retentions: HashMap::new(),
+            classes: HashMap::new(),
         };
         tx.prefetch(opening, footprint).await?;
         Ok(tx)
@@ -196,6 +201,37 @@ impl<'c> WriteTx<'c> {
         Ok(self.current.get(&place).cloned().flatten())
     }
 
+    /// The retention of a package; `None` if there is none, or it has ended.
+    pub async fn retention(&mut self, id: PackageId) -> Result<Option<Retention>> {
+        if !self.retentions.contains_key(&id) {
+            let retention = retention::load(self.connection, id).await?;
+            self.retentions.insert(id, retention);
+        }
+        Ok(self.retentions.get(&id).cloned().flatten())
+    }
+
+    /// The bytes of a package's current files. Of a finalized package only: no unit of this
+    /// transaction changes those.
+    pub async fn total_bytes(&mut self, id: PackageId) -> Result<u64> {
+        packages::total_bytes(self.connection, id).await
+    }
+
+    /// A retention class as it is defined now. The default class is defined without a definition.
+    pub async fn retention_class(&mut self, id: &str) -> Result<Option<RetentionClass>> {
+        let class = self.defined_class(id).await?;
+        let is_default = id == DEFAULT_CLASS;
+        Ok(class.or_else(|| is_default.then(|| RetentionClass::unlimited(id))))
+    }
+
+    /// What a class was last defined as.
+    pub async fn defined_class(&mut self, id: &str) -> Result<Option<RetentionClass>> {
+        if !self.classes.contains_key(id) {
+            let class = retention::find_class(&mut *self.connection, id).await?;
+            self.classes.insert(id.to_owned(), class);
+        }
+        Ok(self.classes.get(id).cloned().flatten())
+    }
+
     /// Notes that a finalize has closed a package until an instant, or opened it again.
     pub fn set_sealing(&mut self, package: PackageId, until: Option<Timestamp>) {
         if let Some(Some(state)) = self.packages.get_mut(&package) {
@@ -289,8 +325,50 @@ impl<'c> WriteTx<'c> {
                 if let Some(Some(state)) = self.packages.get_mut(&event.package_id) {
                     state.package.status = PackageStatus::Deleted;
                 }
+                self.retentions.insert(event.package_id, None);
             }
-            Event::RetentionDefaultApplied(_) => {}
+            _ => self.follow_retention(recorded),
+        }
+    }
+
+    /// What units see of retention. Who appends such an event has read the state before.
+    fn follow_retention(&mut self, recorded: &Recorded) {
+        if let Event::RetentionClassDefined(class) = &recorded.event {
+            self.classes.insert(class.id.clone(), Some(class.clone()));
+            return;
+        }
+        let Some(id) = recorded.event.package_id() else {
+            return;
+        };
+        if let Event::RetentionDefaultApplied(event) = &recorded.event {
+            let class = self.classes.get(&event.retention_class).cloned().flatten();
+            let class = class.unwrap_or_else(|| RetentionClass::unlimited(&event.retention_class));
+            let state = self.retentions.entry(id).or_default();
+            state
+                .get_or_insert_with(|| Retention {
+                    class,
+                    expires_at: None,
+                    eligible_since: None,
+                    holds: Vec::new(),
+                })
+                .expires_at = event.expires_at;
+        }
+        let Some(Some(state)) = self.retentions.get_mut(&id) else {
+            return;
+        };
+        match &recorded.event {
+            Event::RetentionExtended(event) => state.expires_at = Some(event.new_expires_at),
+            Event::HoldApplied(event) => state.holds.push(Hold {
+                id: event.hold_id,
+                kind: event.kind,
+                reason: event.reason.clone(),
+                applied_at: recorded.created_at,
+                applied_by: recorded.actor.clone(),
+            }),
+            Event::HoldReleased(event) => state.holds.retain(|hold| hold.id != event.hold_id),
+            Event::DeletionEligible(_) => state.eligible_since = Some(recorded.created_at),
+            Event::EligibilityRevoked(_) => state.eligible_since = None,
+            _ => {}
         }
     }
 

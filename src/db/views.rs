@@ -14,17 +14,21 @@ use crate::db::rows::{ForRows, InsertRows};
 use crate::db::script::{Script, Values};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
-    Event, FileIngested, PackageCreated, Recorded, RetentionDefaultApplied,
+    Event, FileIngested, HoldApplied, HoldReleased, PackageCreated, Recorded,
+    RetentionDefaultApplied,
 };
 use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::PackageStatus;
 use crate::domain::payload::{LOCATION_RECORDED, RETRIEVAL_TIER, encode_attributes};
+use crate::domain::retention::RetentionClass;
 
 /// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
-pub const VIEW_TABLES: [&str; 6] = [
+pub const VIEW_TABLES: [&str; 8] = [
     "packages",
+    "retention_classes",
     "retention_state",
+    "holds",
     "files",
     "objects",
     "storage_locations",
@@ -50,9 +54,29 @@ pub async fn apply(
                 insert_package(script, recorded, event);
             }
             Event::RetentionDefaultApplied(event) => insert_retention(script, recorded, event),
+            Event::RetentionClassDefined(class) => define_class(script, recorded, class),
+            Event::RetentionExtended(event) => {
+                let expires_at = Some(event.new_expires_at);
+                set_expiry(script, recorded, event.package_id, expires_at);
+            }
+            Event::HoldApplied(event) => insert_hold(script, recorded, event),
+            Event::HoldReleased(event) => delete_hold(script, recorded, event),
+            Event::DeletionEligible(event) => {
+                set_eligible(
+                    script,
+                    recorded,
+                    event.package_id,
+                    Some(recorded.created_at),
+                );
+            }
+            Event::EligibilityRevoked(event) => {
+                set_eligible(script, recorded, event.package_id, None);
+            }
             _ => outcome.fold(recorded),
         }
-        outcome.package(recorded.event.package_id()).last_sequence = recorded.sequence;
+        if let Some(id) = recorded.event.package_id() {
+            outcome.package(id).last_sequence = recorded.sequence;
+        }
     }
     outcome.write(connection, script).await
 }
@@ -120,7 +144,8 @@ impl<'e> Outcome<'e> {
                     manifest: None,
                 });
             }
-            Event::PackageCreated(_) | Event::RetentionDefaultApplied(_) => {}
+            // Written as they come.
+            _ => {}
         }
     }
 
@@ -319,17 +344,131 @@ fn insert_package(script: &mut Script, recorded: &Recorded, event: &PackageCreat
     );
 }
 
-fn insert_retention(script: &mut Script, recorded: &Recorded, event: &RetentionDefaultApplied) {
+fn define_class(script: &mut Script, recorded: &Recorded, class: &RetentionClass) {
     script.add(
-        "INSERT INTO retention_state (package_id, effective_class, current_expires_at, \
-         eligible_for_deletion, last_sequence) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO retention_classes (id, default_duration_seconds, deletion_strategy, \
+         lock_mode, anchor, grace_seconds, defined_at, sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (id) DO UPDATE SET \
+         default_duration_seconds = excluded.default_duration_seconds, \
+         deletion_strategy = excluded.deletion_strategy, lock_mode = excluded.lock_mode, \
+         anchor = excluded.anchor, grace_seconds = excluded.grace_seconds, \
+         defined_at = excluded.defined_at, sequence = excluded.sequence",
+        |values| {
+            values
+                .bind(class.id.clone())
+                .bind(class.default_duration_seconds.map(to_int))
+                .bind(class.deletion_strategy.as_str())
+                .bind(class.lock_mode.as_str())
+                .bind(class.anchor.as_str())
+                .bind(to_int(class.grace_seconds))
+                .bind(recorded.created_at.0)
+                .bind(to_int(recorded.sequence.0))
+        },
+    );
+}
+
+/// The class is taken as it stands at this place of the log. A package's second such event, at its
+/// finalize, only sets the expiry.
+fn insert_retention(script: &mut Script, recorded: &Recorded, event: &RetentionDefaultApplied) {
+    let fallback = RetentionClass::unlimited(&event.retention_class);
+    script.add(
+        "INSERT INTO retention_state (package_id, effective_class, default_duration_seconds, \
+         deletion_strategy, lock_mode, anchor, grace_seconds, current_expires_at, \
+         eligible_since, last_sequence) SELECT v.column1, v.column2, v.column3, \
+         COALESCE(c.deletion_strategy, v.column4), COALESCE(c.lock_mode, v.column5), \
+         COALESCE(c.anchor, v.column6), COALESCE(c.grace_seconds, v.column7), v.column8, \
+         v.column9, v.column10 FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) v \
+         LEFT JOIN retention_classes c ON c.id = v.column2 WHERE 1 = 1 \
+         ON CONFLICT (package_id) DO UPDATE SET \
+         current_expires_at = excluded.current_expires_at, \
+         last_sequence = excluded.last_sequence",
         |values| {
             values
                 .bind(event.package_id.as_bytes().to_vec())
                 .bind(event.retention_class.clone())
+                .bind(event.default_duration_seconds.map(to_int))
+                .bind(fallback.deletion_strategy.as_str())
+                .bind(fallback.lock_mode.as_str())
+                .bind(fallback.anchor.as_str())
+                .bind(to_int(fallback.grace_seconds))
                 .bind(event.expires_at.map(|at| at.0))
-                .bind(i64::from(event.is_eligible_for_deletion))
+                .bind(
+                    event
+                        .is_eligible_for_deletion
+                        .then_some(recorded.created_at.0),
+                )
                 .bind(to_int(recorded.sequence.0))
+        },
+    );
+}
+
+fn set_expiry(
+    script: &mut Script,
+    recorded: &Recorded,
+    id: PackageId,
+    expires_at: Option<Timestamp>,
+) {
+    script.add(
+        "UPDATE retention_state SET current_expires_at = ?, last_sequence = ? \
+         WHERE package_id = ?",
+        |values| {
+            values
+                .bind(expires_at.map(|at| at.0))
+                .bind(to_int(recorded.sequence.0))
+                .bind(id.as_bytes().to_vec())
+        },
+    );
+}
+
+fn set_eligible(script: &mut Script, recorded: &Recorded, id: PackageId, since: Option<Timestamp>) {
+    script.add(
+        "UPDATE retention_state SET eligible_since = ?, last_sequence = ? WHERE package_id = ?",
+        |values| {
+            values
+                .bind(since.map(|at| at.0))
+                .bind(to_int(recorded.sequence.0))
+                .bind(id.as_bytes().to_vec())
+        },
+    );
+}
+
+fn insert_hold(script: &mut Script, recorded: &Recorded, event: &HoldApplied) {
+    script.add(
+        "INSERT INTO holds (package_id, id, kind, reason, applied_at, applied_by, sequence) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        |values| {
+            values
+                .bind(event.package_id.as_bytes().to_vec())
+                .bind(event.hold_id.as_bytes().to_vec())
+                .bind(event.kind.as_str())
+                .bind(event.reason.clone())
+                .bind(recorded.created_at.0)
+                .bind(recorded.actor.clone())
+                .bind(to_int(recorded.sequence.0))
+        },
+    );
+    touch_retention(script, recorded, event.package_id);
+}
+
+fn delete_hold(script: &mut Script, recorded: &Recorded, event: &HoldReleased) {
+    script.add(
+        "DELETE FROM holds WHERE package_id = ? AND id = ?",
+        |values| {
+            values
+                .bind(event.package_id.as_bytes().to_vec())
+                .bind(event.hold_id.as_bytes().to_vec())
+        },
+    );
+    touch_retention(script, recorded, event.package_id);
+}
+
+fn touch_retention(script: &mut Script, recorded: &Recorded, id: PackageId) {
+    script.add(
+        "UPDATE retention_state SET last_sequence = ? WHERE package_id = ?",
+        |values| {
+            values
+                .bind(to_int(recorded.sequence.0))
+                .bind(id.as_bytes().to_vec())
         },
     );
 }
@@ -349,6 +488,9 @@ fn update_package(script: &mut Script, id: PackageId, change: &PackageChange) {
     let Some(end) = &change.end else {
         return;
     };
+    if end.status == PackageStatus::Deleted {
+        drop_contents(script, id);
+    }
     let manifest = end.manifest.as_ref();
     script.add(
         "UPDATE packages SET status = ?, finalized_at = COALESCE(?, finalized_at), \
@@ -363,4 +505,21 @@ fn update_package(script: &mut Script, id: PackageId, change: &PackageChange) {
                 .bind(id.as_bytes().to_vec())
         },
     );
+}
+
+/// The rows of a package's files and retention: what they referred to may be reclaimed.
+fn drop_contents(script: &mut Script, id: PackageId) {
+    const STATEMENTS: [&str; 6] = [
+        "DELETE FROM storage_locations WHERE file_id IN \
+         (SELECT file_id FROM objects WHERE package_id = ?)",
+        "DELETE FROM part_references WHERE file_id IN \
+         (SELECT file_id FROM objects WHERE package_id = ?)",
+        "DELETE FROM files WHERE id IN (SELECT file_id FROM objects WHERE package_id = ?)",
+        "DELETE FROM objects WHERE package_id = ?",
+        "DELETE FROM holds WHERE package_id = ?",
+        "DELETE FROM retention_state WHERE package_id = ?",
+    ];
+    for text in STATEMENTS {
+        script.add(text, |values| values.bind(id.as_bytes().to_vec()));
+    }
 }

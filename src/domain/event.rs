@@ -10,11 +10,12 @@ use bytes::Bytes;
 
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::{FileRecord, Location, ObjectAttributes};
-use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp};
+use crate::domain::ids::{FileId, HoldId, PackageId, Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
+use crate::domain::retention::{HoldKind, RetentionClass};
 
-/// A fact about a package.
+/// A fact.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// `v1.package.created`
@@ -31,6 +32,54 @@ pub enum Event {
     PackageFinalized(PackageFinalized),
     /// `v1.package.deleted`
     PackageDeleted(PackageDeleted),
+    /// `v1.retention_class.defined`
+    RetentionClassDefined(RetentionClass),
+    /// `v1.retention.extended`
+    RetentionExtended(RetentionExtended),
+    /// `v1.retention.hold_applied`
+    HoldApplied(HoldApplied),
+    /// `v1.retention.hold_released`
+    HoldReleased(HoldReleased),
+    /// `v1.retention.deletion_eligible`
+    DeletionEligible(DeletionEligible),
+    /// `v1.retention.eligibility_revoked`
+    EligibilityRevoked(EligibilityRevoked),
+    /// `v1.storage.blob_reclaimed`
+    BlobReclaimed(BlobReclaimed),
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A package.
+    Package(PackageId),
+    /// The retention of a package.
+    Retention(PackageId),
+    /// A retention class.
+    Class(String),
+    /// Stored bytes.
+    Blob(ContentAddress),
+}
+
+impl Subject {
+    /// The word in the log: `package`, `retention`, `class`, `storage`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Package(_) => "package",
+            Self::Retention(_) => "retention",
+            Self::Class(_) => "class",
+            Self::Blob(_) => "storage",
+        }
+    }
+
+    /// The identifier in the log.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Package(id) | Self::Retention(id) => id.to_string(),
+            Self::Class(id) => id.clone(),
+            Self::Blob(address) => address.to_string(),
+        }
+    }
 }
 
 /// A package came to be.
@@ -207,6 +256,117 @@ impl PackageDeleted {
     pub const TYPE: &'static str = "v1.package.deleted";
 }
 
+impl RetentionClass {
+    /// The type of the event that defines a class.
+    pub const TYPE: &'static str = "v1.retention_class.defined";
+}
+
+/// A package is kept for longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionExtended {
+    /// The subject.
+    pub package_id: PackageId,
+    /// When retention was to end.
+    pub previous_expires_at: Timestamp,
+    /// When it ends now.
+    pub new_expires_at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl RetentionExtended {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.retention.extended";
+}
+
+/// A hold keeps the package, whatever its expiry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldApplied {
+    /// The subject.
+    pub package_id: PackageId,
+    /// The hold.
+    pub hold_id: HoldId,
+    /// What kind it is.
+    pub kind: HoldKind,
+    /// Why.
+    pub reason: String,
+}
+
+impl HoldApplied {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.retention.hold_applied";
+}
+
+/// A hold stands no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldReleased {
+    /// The subject.
+    pub package_id: PackageId,
+    /// The hold.
+    pub hold_id: HoldId,
+    /// Why.
+    pub reason: String,
+}
+
+impl HoldReleased {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.retention.hold_released";
+}
+
+/// The package may be ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletionEligible {
+    /// The subject.
+    pub package_id: PackageId,
+    /// When retention ended.
+    pub expires_at: Option<Timestamp>,
+    /// Why now.
+    pub reason: String,
+}
+
+impl DeletionEligible {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.retention.deletion_eligible";
+}
+
+/// The package may no longer be ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EligibilityRevoked {
+    /// The subject.
+    pub package_id: PackageId,
+    /// When retention ends now.
+    pub expires_at: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// The event that is the cause.
+    pub cause_sequence: Sequence,
+}
+
+impl EligibilityRevoked {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.retention.eligibility_revoked";
+}
+
+/// Stored bytes that nothing refers to are gone from a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobReclaimed {
+    /// Where they were.
+    pub backend_id: String,
+    /// Their name there.
+    pub object_key: String,
+    /// Their address: the subject.
+    pub address: ContentAddress,
+    /// How many.
+    pub size_bytes: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl BlobReclaimed {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.storage.blob_reclaimed";
+}
+
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -243,27 +403,41 @@ impl Event {
             Self::FileRemoved(_) => FileRemoved::TYPE,
             Self::PackageFinalized(_) => PackageFinalized::TYPE,
             Self::PackageDeleted(_) => PackageDeleted::TYPE,
+            Self::RetentionClassDefined(_) => RetentionClass::TYPE,
+            Self::RetentionExtended(_) => RetentionExtended::TYPE,
+            Self::HoldApplied(_) => HoldApplied::TYPE,
+            Self::HoldReleased(_) => HoldReleased::TYPE,
+            Self::DeletionEligible(_) => DeletionEligible::TYPE,
+            Self::EligibilityRevoked(_) => EligibilityRevoked::TYPE,
+            Self::BlobReclaimed(_) => BlobReclaimed::TYPE,
         }
     }
 
-    /// `package` or `retention`.
-    pub fn subject_kind(&self) -> &'static str {
+    /// What it is about.
+    pub fn subject(&self) -> Subject {
         match self {
-            Self::RetentionDefaultApplied(_) => "retention",
-            _ => "package",
+            Self::PackageCreated(event) => Subject::Package(event.package_id),
+            Self::RetentionDefaultApplied(event) => Subject::Retention(event.package_id),
+            Self::FileIngested(event) => Subject::Package(event.package_id),
+            Self::FileSuperseded(event) => Subject::Package(event.package_id),
+            Self::FileRemoved(event) => Subject::Package(event.package_id),
+            Self::PackageFinalized(event) => Subject::Package(event.package_id),
+            Self::PackageDeleted(event) => Subject::Package(event.package_id),
+            Self::RetentionClassDefined(class) => Subject::Class(class.id.clone()),
+            Self::RetentionExtended(event) => Subject::Retention(event.package_id),
+            Self::HoldApplied(event) => Subject::Retention(event.package_id),
+            Self::HoldReleased(event) => Subject::Retention(event.package_id),
+            Self::DeletionEligible(event) => Subject::Retention(event.package_id),
+            Self::EligibilityRevoked(event) => Subject::Retention(event.package_id),
+            Self::BlobReclaimed(event) => Subject::Blob(event.address),
         }
     }
 
-    /// The package it belongs to, which is the subject of every event so far.
-    pub fn package_id(&self) -> PackageId {
-        match self {
-            Self::PackageCreated(event) => event.package_id,
-            Self::RetentionDefaultApplied(event) => event.package_id,
-            Self::FileIngested(event) => event.package_id,
-            Self::FileSuperseded(event) => event.package_id,
-            Self::FileRemoved(event) => event.package_id,
-            Self::PackageFinalized(event) => event.package_id,
-            Self::PackageDeleted(event) => event.package_id,
+    /// The package it belongs to, if it belongs to one.
+    pub fn package_id(&self) -> Option<PackageId> {
+        match self.subject() {
+            Subject::Package(id) | Subject::Retention(id) => Some(id),
+            Subject::Class(_) | Subject::Blob(_) => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::cbor::fields::{Fields, InvalidField};
 use crate::domain::cbor::json::{self, NotCarriable};
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
-use crate::domain::ids::{Sequence, Timestamp};
+use crate::domain::ids::{HoldId, Sequence, Timestamp};
 use crate::domain::merkle::{Frontier, TreeHash, hash_leaf};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::{PackageRecord, PackageStatus};
@@ -42,6 +42,8 @@ pub struct ManifestHead<'a> {
     /// `source_commits`, `tool_versions`, `environment`: a JSON object of JSON objects, which
     /// [`check_provenance`] has accepted.
     pub provenance: Option<&'a Json>,
+    /// The holds that stand.
+    pub active_holds: &'a [HoldId],
     /// The position of the package's last retention event.
     pub last_retention_sequence: Option<Sequence>,
 }
@@ -184,8 +186,8 @@ fn retention_summary(map: &mut MapWriter<'_>, head: &ManifestHead<'_>) {
     let expires_at = head.package.expires_at.map(Timestamp::to_isoformat);
     let last_sequence = head.last_retention_sequence.map(|sequence| sequence.0);
     map.nullable_text("expires_at", expires_at.as_deref());
-    // No event applies a hold yet.
-    map.encoded_array("active_holds", 0, &[]);
+    let holds: Vec<String> = head.active_holds.iter().map(HoldId::to_string).collect();
+    map.json("active_holds", &Json::from(holds));
     map.text("retention_class", &head.package.retention_class);
     map.nullable_uint("last_retention_event_sequence", last_sequence);
 }
@@ -463,6 +465,7 @@ mod tests {
             finalized_at: Timestamp(5_000_000),
             finalized_by: "ci",
             provenance,
+            active_holds: &[],
             last_retention_sequence: Some(Sequence(2)),
         });
         (digest, manifest)

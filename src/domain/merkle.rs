@@ -133,11 +133,12 @@ impl Envelope<'_> {
 
 /// The hash of an event's leaf: of the canonical CBOR of its [`Envelope`].
 pub fn leaf_hash(event: &Recorded, epoch: u64) -> TreeHash {
+    let subject = event.event.subject();
     let envelope = Envelope {
         sequence: event.sequence,
         event_type: event.event.event_type(),
-        subject_kind: event.event.subject_kind(),
-        subject_id: &event.event.package_id().to_string(),
+        subject_kind: subject.kind(),
+        subject_id: &subject.id(),
         actor: &event.actor,
         created_at: event.created_at,
         payload_digest: event.payload_digest,

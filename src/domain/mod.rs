@@ -21,5 +21,6 @@ pub mod merkle;
 pub mod name;
 pub mod package;
 pub mod payload;
+pub mod retention;
 pub mod upload;
 pub mod verb;

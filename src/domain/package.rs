@@ -147,9 +147,42 @@ pub enum Rejection {
     /// Multipart uploads are open.
     #[error("multipart uploads are open")]
     OpenUploads(Vec<UploadId>),
-    /// Retention or a hold forbids it.
-    #[error("the package is retained")]
-    Retained,
+    /// Retention forbids its end.
+    #[error("the package is kept: {}", until(*.expires_at))]
+    Retained {
+        /// When retention ends; `None` never.
+        expires_at: Option<Timestamp>,
+    },
+    /// Holds forbid its end.
+    #[error("{holds} hold(s) keep the package; release them first")]
+    Held {
+        /// How many stand.
+        holds: usize,
+    },
+    /// Retention without an end is not extended.
+    #[error("the package never expires, so its retention cannot be extended")]
+    NeverExpires,
+    /// Retention is only ever extended.
+    #[error("retention lasts until {} already; a new end must be later", .current.to_isoformat())]
+    NotLater {
+        /// When it ends.
+        current: Timestamp,
+    },
+    /// A package has a bounded number of holds.
+    #[error("the package has as many holds as it may have")]
+    TooManyHolds,
+    /// Only a finalized package has what is asked for.
+    #[error("the package is not finalized yet")]
+    NotFinalized,
+    /// No such hold, or no longer.
+    #[error("the package has no such hold")]
+    NoSuchHold,
+    /// A finalized package had the name, and ended.
+    #[error("the bucket name belonged to a finalized package and is not used again")]
+    NameRetired,
+    /// A package asks for a class that is not defined.
+    #[error("there is no retention class '{0}'")]
+    UnknownRetentionClass(String),
     /// No such upload, or no longer.
     #[error("the specified multipart upload does not exist")]
     NoSuchUpload,
@@ -162,6 +195,13 @@ pub enum Rejection {
         /// The digest of the content as it is.
         actual: ContentAddress,
     },
+}
+
+fn until(expires_at: Option<Timestamp>) -> String {
+    match expires_at {
+        Some(at) => format!("its retention ends at {}", at.to_isoformat()),
+        None => "its retention has no end".to_owned(),
+    }
 }
 
 impl From<ConditionFailed> for Rejection {
@@ -272,7 +312,7 @@ impl Package {
     /// allows its end.
     pub fn delete(&self) -> Result<(), Rejection> {
         match self.status {
-            PackageStatus::Finalized => Err(Rejection::Retained),
+            PackageStatus::Finalized => Err(Rejection::Retained { expires_at: None }),
             _ => {
                 self.check_open()?;
                 if self.file_count == 0 {

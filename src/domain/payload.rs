@@ -14,13 +14,15 @@ use crate::domain::cbor::fields::{Fields, InvalidField};
 use crate::domain::cbor::json::to_json;
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
-    Event, FileIngested, FileRemoved, FileSuperseded, PackageCreated, PackageDeleted,
-    PackageFinalized, RetentionDefaultApplied, UnreadableEvent,
+    BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
+    FileSuperseded, HoldApplied, HoldReleased, PackageCreated, PackageDeleted, PackageFinalized,
+    RetentionDefaultApplied, RetentionExtended, UnreadableEvent,
 };
 use crate::domain::file::{ChecksumKind, FilePart, Location, ObjectAttributes, StoredChecksum};
-use crate::domain::ids::{PackageId, Timestamp};
+use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
+use crate::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
 
 /// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
 /// 2.5 MB; manifests are payloads too, but are not decoded here.
@@ -58,14 +60,50 @@ impl Event {
             }),
             Self::PackageFinalized(event) => event.manifest.to_vec(),
             Self::PackageDeleted(event) => encode_map(|map| package_deleted(map, event)),
+            Self::RetentionClassDefined(class) => encode_map(|map| retention_class(map, class)),
+            Self::RetentionExtended(event) => encode_map(|map| {
+                map.text("reason", &event.reason);
+                map.text("new_expires_at", &event.new_expires_at.to_isoformat());
+                map.text(
+                    "previous_expires_at",
+                    &event.previous_expires_at.to_isoformat(),
+                );
+            }),
+            Self::HoldApplied(event) => encode_map(|map| {
+                if event.kind != HoldKind::Operator {
+                    map.text("kind", event.kind.as_str());
+                }
+                map.text("reason", &event.reason);
+                map.text("hold_id", &event.hold_id.to_string());
+            }),
+            Self::HoldReleased(event) => encode_map(|map| {
+                map.text("reason", &event.reason);
+                map.text("hold_id", &event.hold_id.to_string());
+            }),
+            Self::DeletionEligible(event) => encode_map(|map| {
+                map.text("reason", &event.reason);
+                map.nullable_text("expires_at", isoformat(event.expires_at).as_deref());
+            }),
+            Self::EligibilityRevoked(event) => encode_map(|map| {
+                map.text("reason", &event.reason);
+                map.nullable_text("expires_at", isoformat(event.expires_at).as_deref());
+                map.uint("cause_sequence", event.cause_sequence.0);
+            }),
+            Self::BlobReclaimed(event) => encode_map(|map| {
+                map.text("reason", &event.reason);
+                map.text("backend_id", &event.backend_id);
+                map.text("object_key", &event.object_key);
+                map.uint("size_bytes", event.size_bytes);
+                map.text("content_address", &event.address.to_string());
+            }),
         }
     }
 
-    /// The event of a stored type, subject and payload; `Ok(None)` for a type this program does
+    /// The event of a stored type, package and payload; `Ok(None)` for a type this program does
     /// not know, which readers keep and ignore. Unknown payload keys are ignored.
     pub fn read(
         event_type: &str,
-        package_id: PackageId,
+        package_id: Option<PackageId>,
         payload: &[u8],
     ) -> Result<Option<Self>, UnreadableEvent> {
         let unreadable = |reason: String| UnreadableEvent {
@@ -73,13 +111,21 @@ impl Event {
             reason,
         };
         let reader = match event_type {
-            PackageCreated::TYPE => read_package_created,
-            RetentionDefaultApplied::TYPE => read_retention_default_applied,
-            FileIngested::TYPE => read_file_ingested,
-            FileSuperseded::TYPE => read_file_superseded,
-            FileRemoved::TYPE => read_file_removed,
-            PackageDeleted::TYPE => read_package_deleted,
+            PackageCreated::TYPE => Reader::OfPackage(read_package_created),
+            RetentionDefaultApplied::TYPE => Reader::OfPackage(read_retention_default_applied),
+            FileIngested::TYPE => Reader::OfPackage(read_file_ingested),
+            FileSuperseded::TYPE => Reader::OfPackage(read_file_superseded),
+            FileRemoved::TYPE => Reader::OfPackage(read_file_removed),
+            PackageDeleted::TYPE => Reader::OfPackage(read_package_deleted),
+            RetentionExtended::TYPE => Reader::OfPackage(read_retention_extended),
+            HoldApplied::TYPE => Reader::OfPackage(read_hold_applied),
+            HoldReleased::TYPE => Reader::OfPackage(read_hold_released),
+            DeletionEligible::TYPE => Reader::OfPackage(read_deletion_eligible),
+            EligibilityRevoked::TYPE => Reader::OfPackage(read_eligibility_revoked),
+            RetentionClass::TYPE => Reader::OfNone(read_retention_class),
+            BlobReclaimed::TYPE => Reader::OfNone(read_blob_reclaimed),
             PackageFinalized::TYPE => {
+                let package_id = package_id.ok_or_else(|| unreadable(NO_PACKAGE.to_owned()))?;
                 return Ok(Some(Self::PackageFinalized(PackageFinalized {
                     package_id,
                     manifest: Bytes::copy_from_slice(payload),
@@ -89,11 +135,27 @@ impl Event {
         };
         let value = decode(payload, MAX_PAYLOAD_BYTES).map_err(|e| unreadable(e.to_string()))?;
         Fields::of(&value)
-            .and_then(|fields| reader(package_id, fields))
+            .and_then(|fields| match reader {
+                Reader::OfNone(read) => read(fields),
+                Reader::OfPackage(read) => {
+                    let id = package_id.ok_or_else(|| InvalidField(NO_PACKAGE.to_owned()))?;
+                    read(id, fields)
+                }
+            })
             .map(Some)
             .map_err(|e| unreadable(e.to_string()))
     }
 }
+
+/// What reads a payload.
+enum Reader {
+    /// Of an event that belongs to a package.
+    OfPackage(fn(PackageId, Fields<'_, '_>) -> Result<Event, InvalidField>),
+    /// Of one that does not.
+    OfNone(fn(Fields<'_, '_>) -> Result<Event, InvalidField>),
+}
+
+const NO_PACKAGE: &str = "the event belongs to no package";
 
 // The entries below stand in canonical order, shorter keys first, which spares sorting them.
 
@@ -360,6 +422,93 @@ fn read_package_deleted(
     }))
 }
 
+fn retention_class(map: &mut MapWriter<'_>, class: &RetentionClass) {
+    map.text("anchor", class.anchor.as_str());
+    map.text("class_id", &class.id);
+    map.text("lock_mode", class.lock_mode.as_str());
+    map.uint("grace_seconds", class.grace_seconds);
+    map.text("deletion_strategy", class.deletion_strategy.as_str());
+    map.nullable_uint("default_duration_seconds", class.default_duration_seconds);
+}
+
+fn read_retention_class(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
+    Ok(Event::RetentionClassDefined(RetentionClass {
+        id: fields.text("class_id")?.to_owned(),
+        default_duration_seconds: fields.optional_uint("default_duration_seconds")?,
+        deletion_strategy: fields.parse("deletion_strategy", DeletionStrategy::parse)?,
+        lock_mode: fields.parse("lock_mode", LockMode::parse)?,
+        anchor: fields.parse("anchor", Anchor::parse)?,
+        grace_seconds: fields.uint("grace_seconds")?,
+    }))
+}
+
+fn read_retention_extended(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::RetentionExtended(RetentionExtended {
+        package_id,
+        previous_expires_at: fields.parse("previous_expires_at", Timestamp::parse)?,
+        new_expires_at: fields.parse("new_expires_at", Timestamp::parse)?,
+        reason: fields.text("reason")?.to_owned(),
+    }))
+}
+
+fn read_hold_applied(package_id: PackageId, fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
+    Ok(Event::HoldApplied(HoldApplied {
+        package_id,
+        hold_id: fields.parse("hold_id", |text| text.parse().ok())?,
+        kind: fields
+            .optional_parse("kind", HoldKind::parse)?
+            .unwrap_or(HoldKind::Operator),
+        reason: fields.text("reason")?.to_owned(),
+    }))
+}
+
+fn read_hold_released(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::HoldReleased(HoldReleased {
+        package_id,
+        hold_id: fields.parse("hold_id", |text| text.parse().ok())?,
+        reason: fields.text("reason")?.to_owned(),
+    }))
+}
+
+fn read_deletion_eligible(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::DeletionEligible(DeletionEligible {
+        package_id,
+        expires_at: fields.optional_parse("expires_at", Timestamp::parse)?,
+        reason: fields.text("reason")?.to_owned(),
+    }))
+}
+
+fn read_eligibility_revoked(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::EligibilityRevoked(EligibilityRevoked {
+        package_id,
+        expires_at: fields.optional_parse("expires_at", Timestamp::parse)?,
+        reason: fields.text("reason")?.to_owned(),
+        cause_sequence: Sequence(fields.uint("cause_sequence")?),
+    }))
+}
+
+fn read_blob_reclaimed(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
+    Ok(Event::BlobReclaimed(BlobReclaimed {
+        backend_id: fields.text("backend_id")?.to_owned(),
+        object_key: fields.text("object_key")?.to_owned(),
+        address: fields.parse("content_address", |text| text.parse().ok())?,
+        size_bytes: fields.uint("size_bytes")?,
+        reason: fields.text("reason")?.to_owned(),
+    }))
+}
+
 fn texts(map: &mut MapWriter<'_>, texts: &BTreeMap<String, String>) {
     for (key, value) in texts {
         map.text(key, value);
@@ -391,7 +540,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::domain::cbor::json::tests::any_json;
-    use crate::domain::ids::{FileId, LocationId};
+    use crate::domain::ids::{FileId, HoldId, LocationId};
 
     fn any_id() -> impl Strategy<Value = Uuid> {
         any::<u128>().prop_map(Uuid::from_u128)
@@ -596,10 +745,91 @@ pub(crate) mod tests {
         ]
     }
 
+    fn any_class() -> impl Strategy<Value = Event> {
+        let words = (
+            select(DeletionStrategy::ALL),
+            select(LockMode::ALL),
+            select(Anchor::ALL),
+        );
+        (
+            any::<String>(),
+            option::of(any::<u64>()),
+            words,
+            any::<u64>(),
+        )
+            .prop_map(|(id, default_duration_seconds, words, grace_seconds)| {
+                Event::RetentionClassDefined(RetentionClass {
+                    id,
+                    default_duration_seconds,
+                    deletion_strategy: words.0,
+                    lock_mode: words.1,
+                    anchor: words.2,
+                    grace_seconds,
+                })
+            })
+    }
+
+    fn any_retention_event() -> impl Strategy<Value = Event> {
+        let facts = (
+            (any_id(), any_id()),
+            (any_time(), any_time()),
+            any::<String>(),
+            option::of(any_time()),
+            select(HoldKind::ALL),
+            any::<u64>(),
+        );
+        facts.prop_flat_map(|(ids, times, reason, expires_at, kind, number)| {
+            let (package_id, hold_id) = (PackageId(ids.0), HoldId(ids.1));
+            prop_oneof![
+                Just(Event::RetentionExtended(RetentionExtended {
+                    package_id,
+                    previous_expires_at: times.0,
+                    new_expires_at: times.1,
+                    reason: reason.clone(),
+                })),
+                Just(Event::HoldApplied(HoldApplied {
+                    package_id,
+                    hold_id,
+                    kind,
+                    reason: reason.clone(),
+                })),
+                Just(Event::HoldReleased(HoldReleased {
+                    package_id,
+                    hold_id,
+                    reason: reason.clone(),
+                })),
+                Just(Event::DeletionEligible(DeletionEligible {
+                    package_id,
+                    expires_at,
+                    reason: reason.clone(),
+                })),
+                Just(Event::EligibilityRevoked(EligibilityRevoked {
+                    package_id,
+                    expires_at,
+                    reason: reason.clone(),
+                    cause_sequence: Sequence(number),
+                })),
+                Just(Event::BlobReclaimed(BlobReclaimed {
+                    backend_id: reason.clone(),
+                    object_key: reason.clone(),
+                    address: ContentAddress([7; 32]),
+                    size_bytes: number,
+                    reason,
+                })),
+            ]
+        })
+    }
+
     proptest! {
         #[test]
         fn an_event_is_read_as_it_was_written(
-            event in prop_oneof![any_package_created(), any_file_ingested(), any_small_event()]
+            event in prop_oneof![
+                any_package_created(),
+                any_file_ingested(),
+                any_small_event(),
+                any_class(),
+                any_retention_event(),
+            ]
         ) {
             let payload = event.payload();
             let read = Event::read(event.event_type(), event.package_id(), &payload).unwrap();
@@ -617,7 +847,7 @@ pub(crate) mod tests {
 
     #[test]
     fn unknown_types_and_keys_are_ignored() {
-        let (event, package_id) = (removed(), PackageId(Uuid::nil()));
+        let (event, package_id) = (removed(), Some(PackageId(Uuid::nil())));
         let read = Event::read("v2.file.ingested", package_id, b"?").unwrap();
         assert_eq!(read, None);
         let payload = encode_map(|map| {
@@ -656,7 +886,7 @@ pub(crate) mod tests {
             (Vec::new(), "not canonical CBOR: unexpected end at byte 0"),
         ];
         for (payload, reason) in cases {
-            let read = Event::read(FileRemoved::TYPE, PackageId(Uuid::nil()), &payload);
+            let read = Event::read(FileRemoved::TYPE, Some(PackageId(Uuid::nil())), &payload);
             assert_eq!(read.unwrap_err().reason, reason);
         }
     }

@@ -262,6 +262,9 @@ impl From<Rejection> for Fault {
             Rejection::NoSuchPackage => Self::new(Code::NoSuchBucket),
             // Whether the caller is the owner is known where buckets are created.
             Rejection::NameTaken { .. } => Self::new(Code::BucketAlreadyExists),
+            Rejection::NameRetired => {
+                Self::new(Code::BucketAlreadyExists).message(sentence(&rejection))
+            }
             Rejection::Finalized { manifest } => Self::new(Code::AccessDenied)
                 .message(format!(
                     "Access Denied: the package is finalized and changes no more; its manifest is \
@@ -295,8 +298,19 @@ impl From<Rejection> for Fault {
                     fault.detail("UploadId", upload.to_string())
                 })
             }
-            Rejection::Retained => Self::new(Code::AccessDenied)
-                .message("Access Denied: the package is finalized and retained."),
+            Rejection::Retained { .. } | Rejection::Held { .. } => {
+                Self::new(Code::AccessDenied).message(format!("Access Denied: {rejection}."))
+            }
+            Rejection::NeverExpires
+            | Rejection::NotLater { .. }
+            | Rejection::TooManyHolds
+            | Rejection::UnknownRetentionClass(_) => {
+                Self::new(Code::InvalidArgument).message(sentence(&rejection))
+            }
+            Rejection::NoSuchHold => Self::new(Code::NoSuchKey).message(sentence(&rejection)),
+            Rejection::NotFinalized => {
+                Self::new(Code::InvalidRequest).message(sentence(&rejection))
+            }
             Rejection::NoSuchUpload => Self::new(Code::NoSuchUpload),
             Rejection::PartsChanged => Self::new(Code::InvalidPart)
                 .message("A part was replaced while the upload was being completed."),

@@ -108,6 +108,19 @@ impl Request {
         self.identity.may_everywhere(verb)
     }
 
+    /// Whether the request asks to bypass governance retention; `AccessDenied` if it may not.
+    ///
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html#object-lock-bypass>
+    pub fn bypasses_governance(&self) -> Result<bool, Fault> {
+        let asks = self
+            .header("x-amz-bypass-governance-retention")
+            .is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        if asks {
+            self.authorize(Verb::Bypass, self.package())?;
+        }
+        Ok(asks)
+    }
+
     /// The answer for an absent key of the target's package: `NoSuchKey`, but `AccessDenied` for
     /// who may not list, since the absence of a key is the knowledge of a listing.
     pub fn no_such_key(&self) -> Fault {

@@ -10,7 +10,7 @@ use crate::db::pool::Db;
 use crate::db::replay::ReplayTx;
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
-use crate::domain::ids::{PackageId, Sequence};
+use crate::domain::ids::Sequence;
 use crate::domain::merkle::{Frontier, leaf_hash};
 use crate::registry::error::{Error, Result};
 
@@ -128,8 +128,7 @@ fn checked(
             "the root kept with event {sequence} is not that of the tree up to it"
         ));
     }
-    let package_id = stored.package_id.unwrap_or(PackageId(uuid::Uuid::nil()));
-    let event = Event::read(&stored.event_type, package_id, &stored.payload)
+    let event = Event::read(&stored.event_type, stored.package_id, &stored.payload)
         .map_err(|error| Error::from(DbError::Corrupt(format!("event {sequence}: {error}"))))?;
     let Some(event) = event else { return Ok(None) };
     let recorded = Recorded {

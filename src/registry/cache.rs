@@ -142,10 +142,7 @@ fn changed_key(event: &Event) -> Option<FileKey> {
         Event::FileIngested(event) => Some((event.package_id, event.key.clone())),
         Event::FileSuperseded(event) => Some((event.package_id, event.key.clone())),
         Event::FileRemoved(event) => Some((event.package_id, event.key.clone())),
-        Event::PackageCreated(_)
-        | Event::RetentionDefaultApplied(_)
-        | Event::PackageFinalized(_)
-        | Event::PackageDeleted(_) => None,
+        _ => None,
     }
 }
 

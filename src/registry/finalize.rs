@@ -14,13 +14,14 @@ use crate::db::commit::Unit;
 use crate::db::tx::{UnitResult, WriteTx};
 use crate::db::{files, packages, sealing, uploads};
 use crate::domain::digest::ContentAddress;
-use crate::domain::event::{Event, PackageFinalized};
+use crate::domain::event::{Event, PackageFinalized, RetentionDefaultApplied};
 use crate::domain::file::{FileRecord, INLINE_BACKEND};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::jcs::project;
 use crate::domain::manifest::{ManifestBuilder, ManifestHead};
 use crate::domain::name::ObjectKey;
-use crate::domain::package::{PackageStatus, Rejection};
+use crate::domain::package::{PackageRecord, PackageStatus, Rejection};
+use crate::domain::retention::{Anchor, Retention};
 use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
 use crate::registry::open::blobs_of;
@@ -155,13 +156,24 @@ impl Registry {
         {
             return Err(Rejection::ContentDigestMismatch { actual }.into());
         }
-        let package = self
-            .find_package(id)
+        let mut package = PackageRecord::clone(
+            &*self
+                .find_package(id)
+                .await?
+                .ok_or(Rejection::NoSuchPackage)?,
+        );
+        let retention = self
+            .find_retention(id)
             .await?
             .ok_or(Rejection::NoSuchPackage)?;
         let finalized_at = self.now();
+        if retention.class.anchor == Anchor::Finalized {
+            package.expires_at = retention.class.expiry(finalized_at);
+        }
+        let active_holds: Vec<_> = retention.holds.iter().map(|hold| hold.id).collect();
         let bytes = manifest.finish(&ManifestHead {
             package: &package,
+            active_holds: &active_holds,
             finalized_at,
             finalized_by: &command.actor,
             provenance: command.provenance.as_ref(),
@@ -172,6 +184,7 @@ impl Registry {
             token,
             manifest: bytes.into(),
             finalized_at,
+            retention,
             request_body: command.request_body.clone(),
             actor: command.actor.clone(),
         })
@@ -313,6 +326,8 @@ struct FinalizeUnit {
     token: [u8; 16],
     manifest: Bytes,
     finalized_at: Timestamp,
+    /// As the manifest says.
+    retention: Retention,
     request_body: Bytes,
     actor: String,
 }
@@ -331,6 +346,22 @@ impl Unit for FinalizeUnit {
             .is_some_and(|package| package.is_sealing);
         if !is_marked || !is_still_sealed {
             return Ok(Err(Rejection::Sealing));
+        }
+        // Retention that moved while the manifest was built would make the manifest untrue.
+        if tx.retention(self.id).await?.as_ref() != Some(&self.retention) {
+            return Ok(Err(Rejection::Sealing));
+        }
+        let class = &self.retention.class;
+        if class.anchor == Anchor::Finalized {
+            let event = RetentionDefaultApplied {
+                package_id: self.id,
+                retention_class: class.id.clone(),
+                default_duration_seconds: class.default_duration_seconds,
+                expires_at: class.expiry(self.finalized_at),
+                is_eligible_for_deletion: false,
+            };
+            let event = Event::RetentionDefaultApplied(event);
+            tx.append_at(&self.actor, event, self.finalized_at);
         }
         let event = PackageFinalized {
             package_id: self.id,

@@ -66,7 +66,7 @@ impl Registry {
         let (committer, writer) =
             Committer::start(db.clone(), clock.clone(), records.clone(), limits).await?;
         let epoch = read_head(&mut db.connect().await?).await?.epoch;
-        Ok(Self {
+        let registry = Self {
             inner: Arc::new(Inner {
                 settings,
                 db,
@@ -81,7 +81,9 @@ impl Registry {
                 epoch,
                 writer: Mutex::new(Some(writer)),
             }),
-        })
+        };
+        registry.define_classes_of_settings().await?;
+        Ok(registry)
     }
 
     /// Writes what is queued and closes the database. Later calls answer `Unavailable`.

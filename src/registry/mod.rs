@@ -18,6 +18,7 @@ pub mod open;
 pub mod packages;
 pub mod range_source;
 pub mod reclaim;
+pub mod retention;
 pub mod settings;
 pub mod source;
 pub mod uploads;

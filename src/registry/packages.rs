@@ -6,22 +6,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::db::commit::Unit;
-use crate::db::packages::{self, PackageQuery};
+use crate::db::packages::{self, PackageQuery, is_retired};
 use crate::db::tx::{UnitResult, WriteTx};
 use crate::db::uploads;
 use crate::domain::cbor::json;
 use crate::domain::event::{Event, PackageCreated, PackageDeleted, RetentionDefaultApplied};
 use crate::domain::glob::matches;
-use crate::domain::ids::{PackageId, Timestamp};
+use crate::domain::ids::PackageId;
 use crate::domain::name::PackageName;
 use crate::domain::package::{PackageRecord, Rejection, WriteMode};
+use crate::domain::retention::{Anchor, DEFAULT_CLASS};
 use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
-use crate::registry::settings::{PackageRule, RetentionClassSettings};
-
-/// The retention class of a package that asks for none. It never expires, unless the settings say
-/// otherwise.
-pub const DEFAULT_RETENTION_CLASS: &str = "default";
+use crate::registry::settings::PackageRule;
 
 /// The most bytes of a package's metadata, as JSON.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
@@ -79,14 +76,9 @@ impl Registry {
     /// transaction. Rejects with `NameTaken` when the bucket exists.
     pub async fn create_package(&self, command: CreatePackage) -> Result<Arc<PackageRecord>> {
         let actor = command.actor.clone();
-        let (created, duration_seconds) = self.describe_package(command)?;
+        let created = self.describe_package(command)?;
         let id = created.package_id;
-        self.commit(CreateUnit {
-            created,
-            duration_seconds,
-            actor,
-        })
-        .await?;
+        self.commit(CreateUnit { created, actor }).await?;
         let record = self.find_package(id).await?;
         record.ok_or_else(|| Error::Internal(format!("package {id} was created but is not there")))
     }
@@ -167,19 +159,27 @@ impl Registry {
         }
     }
 
-    /// Ends an open, empty package: `v1.package.deleted`. The name may be used again.
-    /// Rejects with `NotEmpty`, `OpenUploads`, or `Retained` for a finalized one.
-    pub async fn delete_package(&self, id: PackageId, actor: &str) -> Result<()> {
-        let actor = actor.to_owned();
-        self.retry_while_sealing(|| DeleteUnit {
-            id,
-            actor: actor.clone(),
-        })
-        .await
+    /// Ends an open, empty package, whose name may then be used again, or a finalized one as a whole
+    /// once its retention allows it: `v1.package.deleted`. Rejects with `NotEmpty`, `OpenUploads`,
+    /// `Retained` and `Held`; who bypasses ends a package under governance before its time.
+    pub async fn delete_package(&self, id: PackageId, actor: &str, bypasses: bool) -> Result<()> {
+        let owner = actor.to_owned();
+        let ended = self
+            .retry_while_sealing(|| DeleteUnit {
+                id,
+                actor: owner.clone(),
+            })
+            .await;
+        match ended {
+            Err(Error::Rejected(Rejection::Retained { .. })) => {
+                self.end_finalized(id, actor, bypasses).await
+            }
+            ended => ended,
+        }
     }
 
     /// Fills in what a request leaves open: from the rules that match the bucket, then the defaults.
-    fn describe_package(&self, command: CreatePackage) -> Result<(PackageCreated, Option<u64>)> {
+    fn describe_package(&self, command: CreatePackage) -> Result<PackageCreated> {
         let settings = &self.inner.settings;
         let bucket = command.bucket;
         let rules: Vec<&PackageRule> = settings
@@ -200,8 +200,7 @@ impl Registry {
             )));
         }
         let class_id = or_rule(command.retention_class, |rule| &rule.retention_class)
-            .unwrap_or_else(|| DEFAULT_RETENTION_CLASS.to_owned());
-        let duration_seconds = duration_of(&settings.retention_classes, &class_id)?;
+            .unwrap_or_else(|| DEFAULT_CLASS.to_owned());
         let mode = command.write_mode.map(|mode| mode.as_str().to_owned());
         let mode = or_rule(mode, |rule| &rule.write_mode).unwrap_or(settings.write_mode.clone());
         let write_mode = WriteMode::parse(&mode)
@@ -225,17 +224,7 @@ impl Registry {
             tags: command.tags,
             bucket,
         };
-        Ok((created, duration_seconds))
-    }
-}
-
-fn duration_of(classes: &[RetentionClassSettings], id: &str) -> Result<Option<u64>> {
-    match classes.iter().find(|class| class.id == id) {
-        Some(class) => Ok(class.duration_seconds),
-        None if id == DEFAULT_RETENTION_CLASS => Ok(None),
-        None => Err(Error::InvalidArgument(format!(
-            "there is no retention class '{id}'"
-        ))),
+        Ok(created)
     }
 }
 
@@ -290,7 +279,6 @@ fn has_metadata(package: &PackageRecord, filter: &PackageFilter) -> bool {
 
 struct CreateUnit {
     created: PackageCreated,
-    duration_seconds: Option<u64>,
     actor: String,
 }
 
@@ -306,16 +294,22 @@ impl Unit for CreateUnit {
                 owner: holder.owner,
             }));
         }
+        if is_retired(&mut *tx.connection, &created.bucket).await? {
+            return Ok(Err(Rejection::NameRetired));
+        }
+        let Some(class) = tx.retention_class(&created.retention_class).await? else {
+            let id = created.retention_class.clone();
+            return Ok(Err(Rejection::UnknownRetentionClass(id)));
+        };
         let recorded = tx.append(&self.actor, Event::PackageCreated(created.clone()));
-        let micros = self
-            .duration_seconds
-            .map(|seconds| seconds.saturating_mul(1_000_000));
-        let expires_at =
-            micros.map(|micros| Timestamp(recorded.created_at.0.saturating_add_unsigned(micros)));
+        let expires_at = match class.anchor {
+            Anchor::Created => class.expiry(recorded.created_at),
+            Anchor::Finalized => None,
+        };
         let retention = RetentionDefaultApplied {
             package_id: created.package_id,
             retention_class: created.retention_class.clone(),
-            default_duration_seconds: self.duration_seconds,
+            default_duration_seconds: class.default_duration_seconds,
             expires_at,
             is_eligible_for_deletion: false,
         };

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::domain::retention::{Anchor, DeletionStrategy, LockMode, RetentionClass};
+
 /// Settings of the registry (`[registry]` in the file, and the tables of classes and rules).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,7 +30,8 @@ pub struct RegistrySettings {
     /// What is cleaned up, and when.
     #[serde(skip)]
     pub janitor: JanitorSettings,
-    /// The retention classes besides `default`, which never expires unless it is listed here.
+    /// The retention classes that the settings define, besides those defined by the API and
+    /// `default`, which never expires unless it is defined otherwise.
     #[serde(skip)]
     pub retention_classes: Vec<RetentionClassSettings>,
     /// Rules for new packages, in order; of several that match, the first that names a value wins.
@@ -47,6 +50,9 @@ pub struct JanitorSettings {
     pub grace_seconds: u64,
     /// How long a multipart upload may stay open, in seconds.
     pub upload_expiry_seconds: u64,
+    /// How often packages are declared eligible for deletion, and ended where their class says so,
+    /// in seconds.
+    pub sweep_interval_seconds: u64,
 }
 
 /// One `[[retention_classes]]` entry.
@@ -60,6 +66,41 @@ pub struct RetentionClassSettings {
     /// What happens at the end: `manual`, `purge` or `archive_then_purge`.
     #[serde(default = "manual")]
     pub deletion_strategy: String,
+    /// Whether a package may end earlier: `none`, `governance` or `compliance`.
+    #[serde(default = "governance")]
+    pub lock_mode: String,
+    /// When the duration begins: `created` or `finalized`.
+    #[serde(default = "created")]
+    pub anchor: String,
+    /// How long after it became eligible a package is ended, in seconds.
+    #[serde(default)]
+    pub grace_seconds: u64,
+}
+
+impl RetentionClassSettings {
+    /// The class; the word that is none, if one is not.
+    pub fn to_class(&self) -> Result<RetentionClass, String> {
+        let wrong = |what: &str, word: &str| format!("'{word}' is no {what}");
+        Ok(RetentionClass {
+            id: self.id.clone(),
+            default_duration_seconds: self.duration_seconds,
+            deletion_strategy: DeletionStrategy::parse(&self.deletion_strategy).ok_or_else(
+                || {
+                    let what = "deletion strategy; they are manual, purge and archive_then_purge";
+                    wrong(what, &self.deletion_strategy)
+                },
+            )?,
+            lock_mode: LockMode::parse(&self.lock_mode).ok_or_else(|| {
+                wrong(
+                    "lock mode; they are none, governance and compliance",
+                    &self.lock_mode,
+                )
+            })?,
+            anchor: Anchor::parse(&self.anchor)
+                .ok_or_else(|| wrong("anchor; they are created and finalized", &self.anchor))?,
+            grace_seconds: self.grace_seconds,
+        })
+    }
 }
 
 /// One `[[package_rules]]` entry: what a new package gets when its request does not say.
@@ -103,10 +144,19 @@ impl Default for JanitorSettings {
             interval_seconds: 600,
             grace_seconds: 86_400,
             upload_expiry_seconds: 7 * 86_400,
+            sweep_interval_seconds: 60,
         }
     }
 }
 
 fn manual() -> String {
-    "manual".to_owned()
+    DeletionStrategy::Manual.as_str().to_owned()
+}
+
+fn governance() -> String {
+    LockMode::Governance.as_str().to_owned()
+}
+
+fn created() -> String {
+    Anchor::Created.as_str().to_owned()
 }

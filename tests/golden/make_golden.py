@@ -30,6 +30,7 @@ OTHER_PACKAGE = "0193f0c4-7f1e-7c3a-9c1f-ba9876543210"
 FILE = "0193f0c4-8000-7000-8000-000000000001"
 NEXT_FILE = "0193f0c4-8000-7000-8000-000000000002"
 LOCATION = "0193f0c4-9000-7000-8000-000000000001"
+HOLD = "0193f0c4-a000-4000-8000-000000000001"
 SCHEMA = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
 
 
@@ -151,7 +152,8 @@ def make_manifest():
 
 
 def make_events():
-    """(name, type, subject kind, payload), in the order in which the log has them."""
+    """(name, type, subject, payload), in the order in which the log has them. A subject is its kind
+    and id, or only its kind when it is the package."""
     hello = b"hello, world\n"
     return [
         (
@@ -324,18 +326,104 @@ def make_events():
                 "expires_at": "2027-11-23T08:15:00+00:00",
             },
         ),
+        (
+            "retention_class_defined_limited",
+            "v1.retention_class.defined",
+            ("class", "releases"),
+            {
+                "class_id": "releases",
+                "default_duration_seconds": 31536000,
+                "deletion_strategy": "purge",
+                "lock_mode": "compliance",
+                "anchor": "finalized",
+                "grace_seconds": 86400,
+            },
+        ),
+        (
+            "retention_class_defined_unlimited",
+            "v1.retention_class.defined",
+            ("class", "kept"),
+            {
+                "class_id": "kept",
+                "default_duration_seconds": None,
+                "deletion_strategy": "manual",
+                "lock_mode": "none",
+                "anchor": "created",
+                "grace_seconds": 0,
+            },
+        ),
+        (
+            "retention_extended",
+            "v1.retention.extended",
+            "retention",
+            {
+                "previous_expires_at": "2027-11-23T08:15:00+00:00",
+                "new_expires_at": "2028-11-23T08:15:00.000001+00:00",
+                "reason": "audit of größe",
+            },
+        ),
+        (
+            "hold_applied_operator",
+            "v1.retention.hold_applied",
+            "retention",
+            {"hold_id": HOLD, "reason": "inquiry 7"},
+        ),
+        (
+            "hold_applied_legal",
+            "v1.retention.hold_applied",
+            "retention",
+            {"hold_id": HOLD, "reason": "legal", "kind": "legal"},
+        ),
+        (
+            "hold_released",
+            "v1.retention.hold_released",
+            "retention",
+            {"hold_id": HOLD, "reason": "inquiry 7 is closed"},
+        ),
+        (
+            "deletion_eligible",
+            "v1.retention.deletion_eligible",
+            "retention",
+            {
+                "expires_at": "2027-11-23T08:15:00+00:00",
+                "reason": "retention expiry reached",
+            },
+        ),
+        (
+            "eligibility_revoked",
+            "v1.retention.eligibility_revoked",
+            "retention",
+            {
+                "expires_at": "2028-11-23T08:15:00+00:00",
+                "reason": "retention extended",
+                "cause_sequence": 17,
+            },
+        ),
+        (
+            "blob_reclaimed",
+            "v1.storage.blob_reclaimed",
+            ("storage", address(hello)),
+            {
+                "backend_id": "local",
+                "object_key": blake3.blake3(hello).hexdigest(),
+                "content_address": address(hello),
+                "size_bytes": len(hello),
+                "reason": "unreferenced",
+            },
+        ),
     ]
 
 
 def make_log(events):
     """The events above as a log: their envelopes, leaf hashes and the root after each."""
     envelopes, entries = [], []
-    for index, (name, event_type, subject_kind, payload) in enumerate(events):
+    for index, (name, event_type, subject, payload) in enumerate(events):
+        subject_kind, subject_id = (subject, PACKAGE) if isinstance(subject, str) else subject
         envelope = {
             "sequence": index + 1,
             "event_type": event_type,
             "subject_kind": subject_kind,
-            "subject_id": PACKAGE,
+            "subject_id": subject_id,
             "actor": "ci",
             "created_at": f"2026-11-23T08:15:{index:02}"
             + (f".{index:06}" if index else "")

@@ -97,9 +97,9 @@ async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
         }
         Step::Delete(at) => {
             let Some(id) = model[at].id else { return };
-            let outcome = house.registry.delete_package(id, "tester").await;
+            let outcome = house.registry.delete_package(id, "tester", false).await;
             if model[at].is_final {
-                assert_eq!(rejection(outcome), Rejection::Retained);
+                assert_eq!(rejection(outcome), Rejection::Retained { expires_at: None });
             } else if model[at].files.is_empty() {
                 outcome.unwrap();
                 model[at] = Bucket::default();

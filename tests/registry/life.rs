@@ -73,8 +73,11 @@ async fn a_package_is_written_frozen_and_read() {
     assert_eq!(rejection(house.remove(package, "small").await), frozen);
     let same = house.put(package, "small", &small).await.unwrap();
     assert_eq!(same.size_bytes, 100, "the same bytes again are a success");
-    let deleted = house.registry.delete_package(package, "tester").await;
-    assert_eq!(rejection(deleted), Rejection::Retained);
+    let deleted = house
+        .registry
+        .delete_package(package, "tester", false)
+        .await;
+    assert_eq!(rejection(deleted), Rejection::Retained { expires_at: None });
 
     let record = house.registry.find_package(package).await.unwrap().unwrap();
     assert_eq!(record.status, PackageStatus::Finalized);
@@ -124,12 +127,15 @@ async fn a_bucket_name_is_free_again_after_its_end() {
         }
     );
     house.put(package, "key", b"x").await.unwrap();
-    let refused = house.registry.delete_package(package, "tester").await;
+    let refused = house
+        .registry
+        .delete_package(package, "tester", false)
+        .await;
     assert_eq!(rejection(refused), Rejection::NotEmpty);
     house.remove(package, "key").await.unwrap();
     house
         .registry
-        .delete_package(package, "tester")
+        .delete_package(package, "tester", false)
         .await
         .unwrap();
     assert_eq!(

@@ -483,15 +483,18 @@ fn arn(bucket: &PackageName) -> String {
 
 // ---------------------------------------------------------------- DeleteBucket
 
-/// Ends an open package; the name is free again. 409 `BucketNotEmpty` while keys remain, 403
-/// `AccessDenied` when it is finalized. Open uploads end with the bucket, as on AWS.
+/// Ends an open package; the name is free again. 409 `BucketNotEmpty` while keys remain. A finalized
+/// one ends as a whole once its retention allows it, and its name is not used again; until then 403
+/// `AccessDenied`. Open uploads end with the bucket, as on AWS.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucket.html>
 pub async fn delete_bucket(request: Request, context: &Context) -> Result<Reply, Fault> {
     let package = request.package();
     let registry = &context.registry;
+    let bypasses = request.bypasses_governance()?;
     for _ in 0..DELETE_ATTEMPTS {
-        match registry.delete_package(package.id, request.actor()).await {
+        let ended = registry.delete_package(package.id, request.actor(), bypasses);
+        match ended.await {
             Ok(()) => return Ok(Reply::no_content()),
             // A bucket that stays because of its keys keeps its uploads too.
             Err(Error::Rejected(Rejection::OpenUploads(_))) if package.file_count > 0 => {

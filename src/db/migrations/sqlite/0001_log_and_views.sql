@@ -48,13 +48,49 @@ CREATE TABLE packages (
     total_bytes         BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX packages_by_bucket ON packages (bucket) WHERE status <> 'deleted';
+CREATE INDEX retired_packages_by_bucket ON packages (bucket) WHERE status = 'deleted';
 
+-- The last definition of each class.
+CREATE TABLE retention_classes (
+    id                        TEXT   PRIMARY KEY,
+    default_duration_seconds  BIGINT,
+    deletion_strategy         TEXT   NOT NULL,
+    lock_mode                 TEXT   NOT NULL,
+    anchor                    TEXT   NOT NULL,
+    grace_seconds             BIGINT NOT NULL,
+    defined_at                BIGINT NOT NULL,
+    sequence                  BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- The retention of each package that has not ended, with its class as it was when the package came
+-- to be.
 CREATE TABLE retention_state (
-    package_id            BLOB   PRIMARY KEY,
-    effective_class       TEXT   NOT NULL,
-    current_expires_at    BIGINT,
-    eligible_for_deletion BIGINT NOT NULL,
-    last_sequence         BIGINT NOT NULL
+    package_id                BLOB   PRIMARY KEY,
+    effective_class           TEXT   NOT NULL,
+    default_duration_seconds  BIGINT,
+    deletion_strategy         TEXT   NOT NULL,
+    lock_mode                 TEXT   NOT NULL,
+    anchor                    TEXT   NOT NULL,
+    grace_seconds             BIGINT NOT NULL,
+    current_expires_at        BIGINT,
+    eligible_since            BIGINT,
+    last_sequence             BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX retention_by_expiry ON retention_state (current_expires_at, package_id)
+    WHERE eligible_since IS NULL AND current_expires_at IS NOT NULL;
+CREATE INDEX retention_by_eligibility ON retention_state (eligible_since, package_id)
+    WHERE eligible_since IS NOT NULL;
+
+-- The holds that stand.
+CREATE TABLE holds (
+    package_id  BLOB   NOT NULL,
+    id          BLOB   NOT NULL,
+    kind        TEXT   NOT NULL,
+    reason      TEXT   NOT NULL,
+    applied_at  BIGINT NOT NULL,
+    applied_by  TEXT   NOT NULL,
+    sequence    BIGINT NOT NULL,
+    PRIMARY KEY (package_id, id)
 ) WITHOUT ROWID;
 
 -- Every version of every key that has not been removed.
