@@ -1,7 +1,7 @@
 //! Endpoint to handler, one line each.
 
 use crate::api::routes::Operation;
-use crate::api::{events, files, health, packages};
+use crate::api::{consumers, events, files, health, packages};
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
@@ -16,6 +16,12 @@ pub async fn dispatch(
     match operation {
         Operation::ListEvents => events::list_events(request, context).await,
         Operation::GetEventPayload => events::get_event_payload(request, context).await,
+        Operation::ListConsumers => consumers::list_consumers(request, context).await,
+        Operation::PutConsumer => consumers::put_consumer(request, context).await,
+        Operation::GetConsumer => consumers::get_consumer(request, context).await,
+        Operation::DeleteConsumer => consumers::delete_consumer(request, context).await,
+        Operation::ListConsumerEvents => consumers::list_consumer_events(request, context).await,
+        Operation::AcknowledgeEvents => consumers::acknowledge(request, context).await,
         Operation::ListPackages => packages::list_packages(request, context).await,
         Operation::CreatePackage => packages::create_package(request, context).await,
         Operation::GetPackage => packages::get_package(&request),

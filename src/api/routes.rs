@@ -12,6 +12,18 @@ pub enum Operation {
     ListEvents,
     /// The payload of one event.
     GetEventPayload,
+    /// A page of consumers.
+    ListConsumers,
+    /// A new consumer, or another filter of one.
+    PutConsumer,
+    /// One consumer.
+    GetConsumer,
+    /// The end of a consumer.
+    DeleteConsumer,
+    /// The next events of a consumer.
+    ListConsumerEvents,
+    /// How far a consumer has come.
+    AcknowledgeEvents,
     /// A page of packages.
     ListPackages,
     /// A new package.
@@ -46,6 +58,12 @@ impl Operation {
         match self {
             Self::ListEvents => "ListEvents",
             Self::GetEventPayload => "GetEventPayload",
+            Self::ListConsumers => "ListConsumers",
+            Self::PutConsumer => "PutConsumer",
+            Self::GetConsumer => "GetConsumer",
+            Self::DeleteConsumer => "DeleteConsumer",
+            Self::ListConsumerEvents => "ListConsumerEvents",
+            Self::AcknowledgeEvents => "AcknowledgeEvents",
             Self::ListPackages => "ListPackages",
             Self::CreatePackage => "CreatePackage",
             Self::GetPackage => "GetPackage",
@@ -68,7 +86,8 @@ const DELETE: Access = Access::Package(Verb::Delete);
 const FINALIZE: Access = Access::Package(Verb::Finalize);
 const READ: Access = Access::Package(Verb::Read);
 
-const EVENT_KEYS: &[&str] = &["since", "limit", "wait", "types", "package"];
+const EVENT_KEYS: &[&str] = &["since", "limit", "wait", "types", "package", "payloads"];
+const CONSUMER_EVENT_KEYS: &[&str] = &["limit", "wait", "payloads"];
 const PACKAGE_KEYS: &[&str] = &[
     "after",
     "limit",
@@ -88,6 +107,13 @@ pub static ROUTES: &[Row<Operation>] = &[
     // method        endpoint                                            needs  may have       operation                     who               body
     row(Method::GET,    Scope::Extension("events"),                          &[], EVENT_KEYS,   Operation::ListEvents,        Access::Caller,   BodyKind::None),
     row(Method::GET,    Scope::Extension("events/{sequence}/payload"),       &[], &[],          Operation::GetEventPayload,   Access::Caller,   BodyKind::None),
+
+    row(Method::GET,    Scope::Extension("consumers"),                       &[], PAGE_KEYS,    Operation::ListConsumers,     Access::Caller,   BodyKind::None),
+    row(Method::PUT,    Scope::Extension("consumers/{name}"),                &[], &[],          Operation::PutConsumer,       Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("consumers/{name}"),                &[], &[],          Operation::GetConsumer,       Access::Caller,   BodyKind::None),
+    row(Method::DELETE, Scope::Extension("consumers/{name}"),                &[], &[],          Operation::DeleteConsumer,    Access::Caller,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("consumers/{name}/events"),         &[], CONSUMER_EVENT_KEYS, Operation::ListConsumerEvents, Access::Caller, BodyKind::None),
+    row(Method::POST,   Scope::Extension("consumers/{name}/ack"),            &[], &[],          Operation::AcknowledgeEvents, Access::Caller,   SMALL),
 
     row(Method::GET,    Scope::Extension("packages"),                        &[], PACKAGE_KEYS, Operation::ListPackages,      Access::Caller,   BodyKind::None),
     row(Method::POST,   Scope::Extension("packages"),                        &[], &[],          Operation::CreatePackage,     Access::Caller,   BodyKind::Document(256 * KIB)),

@@ -1,8 +1,11 @@
 //! Append to the log and read it.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use sqlx::any::AnyRow;
-use sqlx::{Any, AnyConnection, Executor};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor};
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::{DbError, Result};
@@ -133,7 +136,8 @@ pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
 const EVENT_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
     actor, created_at, payload, payload_digest, leaf_hash, epoch, root FROM events ";
 
-/// Events after a position, in order; with a package, only its own.
+/// Events after a position, in order; with a package, only its own. Payloads are read too, however
+/// large: a follower reads envelopes first, by [`read_envelopes`].
 pub async fn read_events<'e, E>(
     executor: E,
     since: Sequence,
@@ -143,10 +147,9 @@ pub async fn read_events<'e, E>(
 where
     E: Executor<'e, Database = Any>,
 {
-    static ALL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-        format!("{EVENT_COLUMNS} WHERE sequence > $1 ORDER BY sequence LIMIT $2")
-    });
-    static OF_PACKAGE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+    static ALL: LazyLock<String> =
+        LazyLock::new(|| format!("{EVENT_COLUMNS} WHERE sequence > $1 ORDER BY sequence LIMIT $2"));
+    static OF_PACKAGE: LazyLock<String> = LazyLock::new(|| {
         format!(
             "{EVENT_COLUMNS} WHERE sequence > $1 AND package_id = $3 ORDER BY sequence LIMIT $2"
         )
@@ -162,6 +165,125 @@ where
         .iter()
         .map(stored_event)
         .collect()
+}
+
+/// An event without its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventEnvelope {
+    /// The position.
+    pub sequence: Sequence,
+    /// The type.
+    pub event_type: String,
+    /// The kind of its subject.
+    pub subject_kind: String,
+    /// Its subject.
+    pub subject_id: String,
+    /// The package it belongs to.
+    pub package_id: Option<PackageId>,
+    /// Who acted.
+    pub actor: String,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// BLAKE3 of the payload.
+    pub payload_digest: [u8; 32],
+    /// The epoch of the log when it was recorded.
+    pub epoch: u64,
+    /// The length of the payload.
+    pub payload_bytes: u64,
+}
+
+// Neither database touches the bytes of a blob to say how long it is.
+const ENVELOPE_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
+    actor, created_at, payload_digest, epoch, CAST(length(payload) AS BIGINT) FROM events ";
+
+/// Envelopes of events after a position, in order; with a package, only its own. No payload is
+/// read.
+pub async fn read_envelopes<'e, E>(
+    executor: E,
+    since: Sequence,
+    package: Option<PackageId>,
+    limit: usize,
+) -> Result<Vec<EventEnvelope>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static ALL: LazyLock<String> = LazyLock::new(|| {
+        format!("{ENVELOPE_COLUMNS} WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+    });
+    static OF_PACKAGE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{ENVELOPE_COLUMNS} WHERE sequence > $1 AND package_id = $3 ORDER BY sequence LIMIT $2"
+        )
+    });
+    let text: &'static str = if package.is_some() { &OF_PACKAGE } else { &ALL };
+    let mut query = sqlx::query(text).bind(to_int(since.0)).bind(limit as i64);
+    if let Some(package) = package {
+        query = query.bind(package.as_bytes().to_vec());
+    }
+    let rows = query.fetch_all(executor).await?;
+    rows.iter().map(envelope).collect()
+}
+
+fn envelope(row: &AnyRow) -> Result<EventEnvelope> {
+    let mut columns = Columns::new(row);
+    Ok(EventEnvelope {
+        sequence: columns.sequence()?,
+        event_type: columns.text()?,
+        subject_kind: columns.text()?,
+        subject_id: columns.text()?,
+        package_id: columns.package_id_or_null()?,
+        actor: columns.text()?,
+        created_at: columns.time()?,
+        payload_digest: columns.array()?,
+        epoch: columns.unsigned()?,
+        payload_bytes: columns.unsigned()?,
+    })
+}
+
+/// The payloads of events, in the order of their positions. The caller bounds their bytes: it knows
+/// their lengths from [`read_envelopes`].
+pub async fn read_payloads(
+    readers: &AnyPool,
+    sequences: &[Sequence],
+) -> Result<HashMap<Sequence, Bytes>> {
+    let mut payloads = HashMap::with_capacity(sequences.len());
+    for chunk in sequences.chunks(MAX_PAYLOADS) {
+        // Few texts: the last position stands again until their number is a power of two.
+        let total = chunk.len().next_power_of_two();
+        let places: Vec<_> = (1..=total).map(|n| format!("${n}")).collect();
+        let text = format!(
+            "SELECT sequence, payload FROM events WHERE sequence IN ({})",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        let fill = chunk.last().into_iter().cycle();
+        for sequence in chunk.iter().chain(fill).take(total) {
+            query = query.bind(to_int(sequence.0));
+        }
+        for row in query.fetch_all(readers).await? {
+            let mut columns = Columns::new(&row);
+            payloads.insert(columns.sequence()?, columns.bytes()?.into());
+        }
+    }
+    if payloads.len() < sequences.len() {
+        return Err(DbError::Corrupt("an event has left the log".into()));
+    }
+    Ok(payloads)
+}
+
+/// The payloads of one statement.
+const MAX_PAYLOADS: usize = 64;
+
+/// The leaf of an event in the tree; `None` beyond the end of the log.
+pub async fn find_leaf<'e, E>(executor: E, sequence: Sequence) -> Result<Option<TreeHash>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let row = sqlx::query("SELECT leaf_hash FROM events WHERE sequence = $1")
+        .bind(to_int(sequence.0))
+        .fetch_optional(executor)
+        .await?;
+    row.map(|row| Columns::new(&row).array()).transpose()
 }
 
 fn stored_event(row: &AnyRow) -> Result<StoredEvent> {

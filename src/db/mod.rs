@@ -1,12 +1,14 @@
 //! The event log and its views: every line of SQL. Decides nothing.
 //!
 //! All changes pass through `commit.rs`, the one writer. `views.rs` alone writes the view tables, and
-//! takes everything from the events. Working tables (uploads, sealing marks, inline bytes) are
+//! takes everything from the events. Working tables (uploads, sealing marks, inline bytes,
+//! consumers) are
 //! written by the files of their names. Reads use the read pool and never wait for the writer.
 
 pub mod blobs;
 pub mod codec;
 pub mod commit;
+pub mod consumers;
 pub mod dialect;
 pub mod error;
 pub mod files;

@@ -136,6 +136,11 @@ impl<'c> WriteTx<'c> {
         self.now
     }
 
+    /// The position of the last event of the log, those of this transaction included.
+    pub fn last_sequence(&self) -> Sequence {
+        self.head.last_sequence
+    }
+
     /// How many events have been appended so far.
     pub fn appended_events(&self) -> usize {
         self.appended.len()

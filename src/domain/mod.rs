@@ -8,6 +8,7 @@
 pub mod cbor;
 pub mod composite;
 pub mod condition;
+pub mod consumer;
 pub mod digest;
 pub mod event;
 pub mod file;
@@ -22,5 +23,6 @@ pub mod name;
 pub mod package;
 pub mod payload;
 pub mod retention;
+pub mod type_filter;
 pub mod upload;
 pub mod verb;

@@ -10,6 +10,7 @@ use std::fmt;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::auth::authenticate::AuthError;
+use crate::domain::consumer::ConsumerRejection;
 use crate::domain::digest::ClaimMismatch;
 use crate::domain::name::InvalidName;
 use crate::domain::package::Rejection;
@@ -56,6 +57,8 @@ codes! {
     BucketAlreadyOwnedByYou 409 "The bucket you tried to create already exists, and you own it.";
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.";
     ConditionalRequestConflict 409 "A conflicting conditional operation is under way on this resource. Try again.";
+    ConsumerAlreadyExists 409 "A consumer of this name belongs to another user. Choose another name.";
+    ConsumerIsAhead 409 "The consumer has acknowledged more than this already.";
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed size.";
     EntityTooSmall 400 "Your proposed upload is smaller than the minimum allowed size.";
     ExpiredToken 400 "The provided token has expired.";
@@ -87,6 +90,7 @@ codes! {
     MissingRequestBodyError 400 "Request body is empty.";
     MissingSecurityHeader 400 "Your request was missing a required header.";
     NoSuchBucket 404 "The specified bucket does not exist.";
+    NoSuchConsumer 404 "There is no consumer of this name.";
     NoSuchEndpoint 404 "There is no such endpoint.";
     NoSuchFile 404 "The specified file does not exist.";
     NoSuchKey 404 "The specified key does not exist.";
@@ -102,6 +106,7 @@ codes! {
     ServiceUnavailable 503 "The service is unable to handle the request now. Please try again.";
     SignatureDoesNotMatch 403 "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown 503 "Please reduce your request rate.";
+    TooManyConsumers 409 "There are as many consumers as there may be. Remove one first.";
     XAmzContentSHA256Mismatch 400 "The provided 'x-amz-content-sha256' header does not match what was computed.";
 }
 
@@ -244,6 +249,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         match error {
             Error::Rejected(rejection) => rejection.into(),
+            Error::Consumer(rejection) => rejection.into(),
             Error::Claim(mismatch) => mismatch.into(),
             Error::Source(source) => source.into(),
             Error::Parts(parts) => parts.into(),
@@ -317,6 +323,29 @@ impl From<Rejection> for Fault {
             Rejection::ContentDigestMismatch { actual } => Self::new(Code::PreconditionFailed)
                 .message(format!("The package's content digest is {actual}."))
                 .detail("ContentDigest", actual.to_string()),
+        }
+    }
+}
+
+impl From<ConsumerRejection> for Fault {
+    fn from(rejection: ConsumerRejection) -> Self {
+        match rejection {
+            ConsumerRejection::NoSuchConsumer => Self::new(Code::NoSuchConsumer),
+            ConsumerRejection::NotOwner => Self::new(Code::AccessDenied)
+                .message("Access Denied: the consumer belongs to another user."),
+            ConsumerRejection::NameTaken => Self::new(Code::ConsumerAlreadyExists),
+            ConsumerRejection::TooMany { limit } => {
+                Self::new(Code::TooManyConsumers).detail("Limit", limit.to_string())
+            }
+            ConsumerRejection::Behind { acked } => Self::new(Code::ConsumerIsAhead)
+                .message(format!(
+                    "Everything up to {acked} is acknowledged already. To read it again, repeat \
+                     with \"rewind\": true."
+                ))
+                .detail("Acknowledged", acked.to_string()),
+            ConsumerRejection::BeyondHead { head } => Self::new(Code::InvalidArgument)
+                .message(format!("The log ends at {head}."))
+                .detail("Head", head.to_string()),
         }
     }
 }

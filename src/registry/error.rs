@@ -2,6 +2,7 @@
 
 use crate::blob::store::BlobError;
 use crate::db::error::DbError;
+use crate::domain::consumer::ConsumerRejection;
 use crate::domain::digest::ClaimMismatch;
 use crate::domain::package::Rejection;
 use crate::domain::upload::PartsError;
@@ -16,6 +17,9 @@ pub enum Error {
     /// A rule said no.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// A rule about consumers of the log said no.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerRejection),
     /// The bytes are not what the client said they were.
     #[error(transparent)]
     Claim(#[from] ClaimMismatch),

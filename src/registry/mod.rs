@@ -4,6 +4,7 @@ pub mod audit;
 pub mod cache;
 pub mod candidates;
 pub mod chaser;
+pub mod consumers;
 pub mod error;
 pub mod event_forms;
 pub mod feed;

@@ -377,7 +377,7 @@ async fn serve_events(
         since,
         limit: EVENTS_LIMIT,
         package: Some(request.package().id),
-        types: Vec::new(),
+        ..EventQuery::default()
     };
     let registry = &context.registry;
     let batch = if is_head {
@@ -418,7 +418,7 @@ fn encode_events(batch: &EventBatch, form: EventForm) -> Result<(Vec<u8>, Sequen
     for event in &batch.events {
         match form {
             EventForm::Lines => {
-                serde_json::to_writer(&mut out, &event.to_json()?).map_err(Fault::internal)?;
+                event.write_json(&mut out)?;
                 out.push(b'\n');
             }
             EventForm::CborSequence => out.extend_from_slice(&event.to_cbor()),

@@ -7,12 +7,13 @@ CREATE TABLE events (
     package_id      BLOB,
     actor           TEXT   NOT NULL,
     created_at      BIGINT NOT NULL,
-    payload         BLOB   NOT NULL,
     payload_digest  BLOB   NOT NULL,
     leaf_hash       BLOB   NOT NULL,
     epoch           BIGINT NOT NULL,
     -- The root of the tree over all events up to this one, on the last of each transaction.
-    root            BLOB
+    root            BLOB,
+    -- Last, so that the rest is read without a walk through the pages of a manifest.
+    payload         BLOB   NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX events_of_package ON events (package_id, sequence);
 

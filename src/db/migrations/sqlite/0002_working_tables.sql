@@ -69,3 +69,15 @@ CREATE TABLE blob_faults (
     found_at    BIGINT NOT NULL,
     PRIMARY KEY (address, backend_id)
 ) WITHOUT ROWID;
+
+-- Named readers of the log and how far each has come.
+CREATE TABLE consumers (
+    name            TEXT   PRIMARY KEY,
+    owner           TEXT   NOT NULL,
+    types           TEXT   NOT NULL,
+    package_id      BLOB,
+    acked_sequence  BIGINT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    updated_at      BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX consumers_by_owner ON consumers (owner, name);
