@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::app::client::cli::{CheckArguments, EventsArguments, PackageArguments};
+use crate::app::client::cli::{
+    CheckArguments, ConsumerArguments, EventsArguments, PackageArguments,
+};
 use crate::app::config::Sources;
 
 /// An S3 endpoint whose buckets are verifiable packages.
@@ -35,6 +37,8 @@ pub enum Command {
     Package(PackageArguments),
     /// Read or follow the event log.
     Events(EventsArguments),
+    /// Create, list, show, move and remove named consumers of the event log.
+    Consumer(ConsumerArguments),
     /// Compare a downloaded package with its manifest, offline.
     Check(CheckArguments),
     /// Replay the log of a data directory into fresh views and compare them with those in use.

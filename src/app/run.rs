@@ -41,6 +41,9 @@ pub fn main() -> ExitCode {
         Some(Command::Events(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(client::events::run(&arguments)))
         }
+        Some(Command::Consumer(arguments)) => {
+            runtime().and_then(|runtime| runtime.block_on(client::consumers::run(&arguments)))
+        }
         Some(Command::Check(arguments)) => client::check::run(&arguments),
         Some(Command::Audit(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(owner::audit(&arguments)))

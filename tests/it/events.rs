@@ -167,6 +167,176 @@ fn pages_and_filters_miss_nothing_and_repeat_nothing() {
 }
 
 #[test]
+fn types_are_named_or_described() {
+    let server = Server::start();
+    server.make_bucket("first");
+    put(&server, "/first/a", "x");
+    put(&server, "/first/a", "y");
+    let of = |types: &str| {
+        let answer = get(&server, &format!("?types={types}")).send().expect(200);
+        sequences(&json(&answer))
+    };
+    assert_eq!(of("v1.file.*"), [3, 4, 5]);
+    assert_eq!(of("v1.package.*,v1.file.superseded"), [1, 4]);
+    assert_eq!(of("v%3F.*ed"), [1, 2, 3, 4, 5]);
+    assert_eq!(of("*"), [1, 2, 3, 4, 5]);
+    assert_eq!(of("file"), [0; 0]);
+    let many: Vec<_> = (0..65).map(|n| format!("v1.t{n}")).collect();
+    for wrong in [&many.join(","), "v1.file%20ingested", "v1%2Ffile"] {
+        let fault = json(&get(&server, &format!("?types={wrong}")).send().expect(400));
+        assert_eq!(fault["code"], "InvalidArgument");
+    }
+    assert_eq!(of(&many[1..].join(",")), [0; 0]);
+    // A page of one still finds what is far behind what is left out.
+    let one = json(
+        &get(&server, "?types=*.superseded&limit=1")
+            .send()
+            .expect(200),
+    );
+    assert_eq!(
+        (sequences(&one), one["next_since"].as_u64()),
+        (vec![4], Some(4))
+    );
+    get(&server, "?payloads=some").send().expect(400);
+}
+
+/// A finalized package whose manifest is larger than an event shows, and that event.
+fn large_event(server: &Server) -> u64 {
+    server.make_bucket("large");
+    let mut connection = server.connect();
+    for n in 0..250 {
+        let key = format!("/large/{n:04}{}", "k".repeat(996));
+        server
+            .call("PUT", &key)
+            .send_on(&mut connection)
+            .expect(200);
+    }
+    let finalize = server.call("PUT", "/large/.holdfast/finalize");
+    finalize.send().expect(200);
+    let batch = json(&get(server, "?types=*.finalized").send().expect(200));
+    sequences(&batch)[0]
+}
+
+#[test]
+fn a_large_payload_is_named_and_given_to_who_asks() {
+    let server = Server::start();
+    let sequence = large_event(&server);
+    let since = sequence - 2;
+    let payload = server
+        .call("GET", &format!("{EVENTS}/{sequence}/payload"))
+        .send()
+        .expect(200);
+    assert_eq!(payload.header("content-type"), Some("application/cbor"));
+    let payload = payload.body;
+    assert!(payload.len() > 256 * 1024);
+    let digest = format!("blake3:{}", blake3::hash(&payload).to_hex());
+    let href = format!("{EVENTS}/{sequence}/payload");
+    let is_named = |event: &Value| {
+        assert_eq!(event["payload"], Value::Null);
+        assert_eq!(event["payload_digest"], *digest);
+        assert_eq!(event["payload_bytes"], payload.len());
+        assert_eq!(event["payload_href"], *href);
+    };
+    let read = |query: &str, accept: &str| {
+        let call = get(&server, &format!("?since={since}{query}"));
+        call.header("accept", accept).send().expect(200)
+    };
+    let last_line = |answer: &Answer| -> Value {
+        let text = answer.text();
+        assert_eq!(text.lines().count(), 2);
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    };
+    let to_json = |bytes: &[u8]| holdfast::domain::cbor::json::to_json(bytes, 8 << 20).unwrap();
+    let manifest = to_json(&payload);
+
+    let batch = read("", "application/json");
+    assert!(batch.body.len() < 64 * 1024);
+    is_named(&json(&batch)["events"][1]);
+    is_named(&last_line(&read("", "application/x-ndjson")));
+    is_named(&to_json(
+        &read("&limit=9&types=*.finalized", "application/cbor-seq").body,
+    ));
+    let special = |form: &str| {
+        let target = format!("/large/.holdfast/events/since/{}.{form}", sequence - 1);
+        server.call("GET", &target).send().expect(200)
+    };
+    is_named(&serde_json::from_slice(&special("jsonl").body).unwrap());
+    is_named(&to_json(&special("cborseq").body));
+    let cloud = json(&read("", "application/cloudevents-batch+json"));
+    assert_eq!(cloud[1]["dataref"], *href);
+    assert_eq!(cloud[1]["payloaddigest"], *digest);
+    assert!(cloud[1].get("data").is_none());
+
+    let whole = json(&read("&payloads=inline", "application/json"));
+    assert_eq!(whole["events"][1]["payload"], manifest);
+    let whole = last_line(&read("&payloads=inline", "application/x-ndjson"));
+    assert_eq!(whole["payload"], manifest);
+    let whole = read("&payloads=inline&types=*.finalized", "application/cbor-seq");
+    assert_eq!(to_json(&whole.body)["payload"], manifest);
+    let recorded = whole
+        .body
+        .windows(payload.len())
+        .any(|bytes| bytes == payload);
+    assert!(recorded, "the recorded bytes stand in the sequence");
+    let whole = json(&read(
+        "&payloads=inline",
+        "application/cloudevents-batch+json",
+    ));
+    assert_eq!(whole[1]["data"], manifest);
+    let by_reference = json(&read("&payloads=reference", "application/json"));
+    is_named(&by_reference["events"][1]);
+}
+
+#[test]
+fn cloud_events_tell_logs_and_events_apart() {
+    let mut server = Server::start();
+    server.make_bucket("first");
+    put(&server, "/first/a", "hello");
+    let read = |server: &Server| {
+        let call = get(server, "?since=1");
+        let answer = call
+            .header("accept", "application/cloudevents-batch+json")
+            .send()
+            .expect(200);
+        let media_type = Some("application/cloudevents-batch+json");
+        assert_eq!(answer.header("content-type"), media_type);
+        assert_eq!(answer.header("x-holdfast-next-since"), Some("3"));
+        json(&answer)
+    };
+    let batch = read(&server);
+    let events = batch.as_array().unwrap();
+    assert_eq!(events.len(), 2);
+    let (event, plain) = (
+        &events[1],
+        json(&get(&server, "?since=2").send().expect(200)),
+    );
+    let plain = &plain["events"][0];
+    assert_eq!(event["specversion"], "1.0");
+    assert_eq!(event["id"], "0-3");
+    assert_eq!(event["type"], "v1.file.ingested");
+    assert_eq!(event["sequence"], "00000000000000000003");
+    assert_eq!(event["time"], plain["created_at"]);
+    assert_eq!(event["data"], plain["payload"]);
+    assert_eq!(event["datacontenttype"], "application/json");
+    let package = plain["package_id"].as_str().unwrap();
+    assert_eq!(event["subject"], format!("package/{package}"));
+    let source = event["source"].as_str().unwrap();
+    assert!(
+        source.starts_with("urn:uuid:") && source.len() == 45,
+        "{source}"
+    );
+    // The log is the same after a restart, at whatever address; another log is another source.
+    server = server.restart();
+    assert_eq!(read(&server), batch);
+    let other = Server::start();
+    other.make_bucket("first");
+    put(&other, "/first/a", "hello");
+    assert_ne!(read(&other)[1]["source"], *source);
+    let none = get(&server, "?since=3").header("accept", "application/cloudevents-batch+json");
+    assert_eq!(json(&none.send().expect(200)), serde_json::json!([]));
+}
+
+#[test]
 fn what_is_no_cursor_is_refused() {
     let server = Server::start();
     let wrong = [

@@ -15,6 +15,7 @@
 
 mod buckets;
 mod conditions;
+mod consumers;
 mod crash;
 mod damage;
 mod disk;

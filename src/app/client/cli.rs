@@ -160,17 +160,92 @@ pub struct EventsArguments {
     #[command(flatten)]
     pub connection: ConnectionArguments,
     /// Begin after this sequence.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "consumer"
+    )]
     pub since: u64,
     /// Go on for ever, as events come.
     #[arg(long, short)]
     pub follow: bool,
     /// Only of this package: a bucket's name or a package's id.
-    #[arg(long, value_name = "PACKAGE")]
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "consumer")]
     pub package: Option<String>,
-    /// Only of these types, such as v1.file.ingested.
+    /// Only of these types, such as v1.file.ingested or 'v1.file.*'.
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_delimiter = ',',
+        conflicts_with = "consumer"
+    )]
+    pub types: Vec<String>,
+    /// Go on where this consumer is, with its filter: one batch, or all with --ack.
+    #[arg(long, value_name = "NAME")]
+    pub consumer: Option<String>,
+    /// Acknowledge each batch once it is printed, so that the consumer goes on after it.
+    #[arg(long, requires = "consumer")]
+    pub ack: bool,
+    /// Show payloads over 256 KiB too, such as manifests, instead of naming them.
+    #[arg(long)]
+    pub inline_payloads: bool,
+}
+
+/// `holdfast consumer …`
+#[derive(Debug, Args)]
+pub struct ConsumerArguments {
+    /// Where the server is and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ConsumerCommand,
+}
+
+/// What to do with named consumers of the log.
+#[derive(Debug, Subcommand)]
+pub enum ConsumerCommand {
+    /// Create a consumer, or change the filter of the one that is there.
+    Create(ConsumerCreateArguments),
+    /// List consumers: yours, or all for the root user.
+    List,
+    /// Show one consumer and how far it is behind.
+    Show {
+        /// The consumer's name.
+        name: String,
+    },
+    /// Acknowledge everything up to a sequence.
+    Ack {
+        /// The consumer's name.
+        name: String,
+        /// The sequence.
+        sequence: u64,
+        /// Allow to go back, so that events are read again.
+        #[arg(long)]
+        rewind: bool,
+    },
+    /// Remove a consumer; its position is forgotten.
+    Rm {
+        /// The consumer's name.
+        name: String,
+    },
+}
+
+/// `holdfast consumer create`
+#[derive(Debug, Default, Args)]
+pub struct ConsumerCreateArguments {
+    /// The consumer's name.
+    pub name: String,
+    /// Only events of these types, such as v1.file.ingested or 'v1.file.*' [default: all].
     #[arg(long, value_name = "TYPE", value_delimiter = ',')]
     pub types: Vec<String>,
+    /// Only events of this package: a bucket's name or a package's id [default: all].
+    #[arg(long, value_name = "PACKAGE")]
+    pub package: Option<String>,
+    /// Where a new consumer begins: after a sequence, or at the head [default: 0].
+    #[arg(long, value_name = "N|head")]
+    pub since: Option<String>,
 }
 
 /// `holdfast check`

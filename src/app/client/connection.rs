@@ -138,6 +138,9 @@ impl Connection {
             .map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
             Ok(bytes.into())
+        } else if status == StatusCode::SERVICE_UNAVAILABLE {
+            // As a server answers that is about to stop.
+            Err(CallError::Unreachable(self.refusal(status, &bytes)))
         } else {
             Err(CallError::Refused(self.refusal(status, &bytes)))
         }
@@ -195,6 +198,11 @@ impl Connection {
                  root-key.env in the server's data directory"
             }
             "NoSuchBucket" => "\n`holdfast package list` shows the packages you may see",
+            "NoSuchConsumer" => "\n`holdfast consumer list` shows the consumers you may use",
+            "ConsumerIsAhead" => {
+                "\n`holdfast consumer ack NAME SEQUENCE --rewind` goes back; if nobody asked for that, \
+                 another reader uses this consumer too"
+            }
             "OpenUploads" => "\nfinish them, or repeat with --abort-uploads",
             "BucketNotEmpty" => {
                 "\nremove its objects first, for example with `aws s3 rm --recursive`"

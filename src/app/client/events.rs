@@ -1,9 +1,9 @@
-//! `holdfast events`: the log so far, or as it grows.
+//! `holdfast events`: the log so far, or as it grows; by a position of one's own, or by a consumer's.
 
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::client::cli::EventsArguments;
 use crate::app::client::connection::{CallError, Connection, path};
@@ -13,65 +13,147 @@ use crate::app::failure::Failure;
 /// How long one call waits for a first event, in seconds.
 const WAIT_SECONDS: &str = "30";
 
-/// The longest pause between attempts to reach a server that is away.
+/// The most events of one call.
+const BATCH: &str = "1000";
+
+/// The first pause between attempts to reach a server that is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause between attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// Prints events, one a line.
 pub async fn run(arguments: &EventsArguments) -> Result<(), Failure> {
+    if arguments.follow && arguments.consumer.is_some() && !arguments.ack {
+        return Err(Failure::usage(
+            "a consumer is followed with --ack: without it every batch would be the same",
+        ));
+    }
     let connection = Connection::open(&arguments.connection)?;
-    let types = (!arguments.types.is_empty()).then(|| arguments.types.join(","));
-    let mut since = arguments.since;
-    let mut epoch: Option<u64> = None;
-    let mut pause = Duration::from_millis(500);
+    let mut reader = Reader {
+        connection,
+        arguments,
+        since: arguments.since,
+        epoch: None,
+        acked: None,
+    };
+    let mut pause = FIRST_PAUSE;
     loop {
-        let text = since.to_string();
-        let query = [
-            ("since", Some(text.as_str())),
-            ("limit", Some("1000")),
-            ("wait", arguments.follow.then_some(WAIT_SECONDS)),
-            ("types", types.as_deref()),
-            ("package", arguments.package.as_deref()),
-        ];
-        let batch = match connection
-            .json(Method::GET, &path(&["events"], &query), None)
-            .await
-        {
-            Ok(batch) => batch,
+        match reader.step().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => pause = FIRST_PAUSE,
             // A server that restarts comes back, and the log is where it was.
-            Err(CallError::Unreachable(message)) if arguments.follow && epoch.is_some() => {
+            Err(StepError::Call(CallError::Unreachable(message)))
+                if arguments.follow && reader.epoch.is_some() =>
+            {
                 eprintln!(
                     "holdfast: {message}; trying again in {} s",
                     pause.as_secs().max(1)
                 );
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MAX_PAUSE);
-                continue;
             }
-            Err(error) => return Err(error.into()),
-        };
-        pause = Duration::from_millis(500);
-        let current = batch["epoch"].as_u64();
-        if epoch.is_some() && epoch != current {
-            return Err(Failure::failed(
-                "the log has another epoch than before: what was read may not be its history; \
-                 begin again with --since 0",
-            ));
+            Err(StepError::Call(error)) => return Err(error.into()),
+            Err(StepError::Failed(failure)) => return Err(failure),
         }
-        epoch = current;
+    }
+}
+
+/// Why a step did not succeed.
+enum StepError {
+    /// The server could not be asked, or said no.
+    Call(CallError),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<CallError> for StepError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+struct Reader<'a> {
+    connection: Connection,
+    arguments: &'a EventsArguments,
+    since: u64,
+    /// The epoch of the log, once it is known.
+    epoch: Option<u64>,
+    /// What was acknowledged last.
+    acked: Option<u64>,
+}
+
+impl Reader<'_> {
+    /// Reads and prints one batch, and acknowledges it if it is asked to. Whether that is all.
+    async fn step(&mut self) -> Result<bool, StepError> {
+        let batch = self
+            .connection
+            .json(Method::GET, &self.target(), None)
+            .await?;
+        let epoch = batch["epoch"].as_u64();
+        if self.epoch.is_some() && self.epoch != epoch {
+            let message = "the log has another epoch than before: what was read may not be its \
+                           history; begin again with --since 0";
+            return Err(Failure::failed(message).into());
+        }
+        self.epoch = epoch;
         for event in batch["events"].as_array().into_iter().flatten() {
-            let line = if arguments.connection.json {
+            let line = if self.arguments.connection.json {
                 event.to_string()
             } else {
                 line(event)
             };
             print_line(&line)?;
         }
-        let next = batch["next_since"].as_u64().unwrap_or(since);
+        let next = batch["next_since"].as_u64().unwrap_or(self.since);
         let head = batch["head"].as_u64().unwrap_or(0);
-        if !arguments.follow && (next >= head || next == since) {
-            return Ok(());
+        if let Some(consumer) = &self.arguments.consumer {
+            if !self.arguments.ack {
+                // Without an acknowledgement the next batch would be this one.
+                return Ok(true);
+            }
+            // What a filter leaves out is acknowledged too, or it would be searched again.
+            if self.acked != Some(next) {
+                let target = path(&["consumers", consumer, "ack"], &[]);
+                let body = json!({"sequence": next});
+                self.connection
+                    .json(Method::POST, &target, Some(&body))
+                    .await?;
+                self.acked = Some(next);
+            }
         }
-        since = next;
+        let is_end = next >= head || next == self.since;
+        self.since = next;
+        Ok(is_end && !self.arguments.follow)
+    }
+
+    /// The next batch to ask for.
+    fn target(&self) -> String {
+        let arguments = self.arguments;
+        let wait = arguments.follow.then_some(WAIT_SECONDS);
+        let payloads = arguments.inline_payloads.then_some("inline");
+        let common = [
+            ("limit", Some(BATCH)),
+            ("wait", wait),
+            ("payloads", payloads),
+        ];
+        if let Some(consumer) = &arguments.consumer {
+            return path(&["consumers", consumer, "events"], &common);
+        }
+        let since = self.since.to_string();
+        let types = (!arguments.types.is_empty()).then(|| arguments.types.join(","));
+        let own = [
+            ("since", Some(since.as_str())),
+            ("types", types.as_deref()),
+            ("package", arguments.package.as_deref()),
+        ];
+        path(&["events"], &[&own[..], &common[..]].concat())
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod cli;
 pub mod connection;
+pub mod consumers;
 pub mod events;
 pub mod output;
 pub mod packages;

@@ -164,7 +164,7 @@ async fn list_files(connection: &Connection, package: &str, as_json: bool) -> Re
 }
 
 /// Every entry of a paged list.
-async fn all_pages(
+pub async fn all_pages(
     connection: &Connection,
     segments: &[&str],
     query: &[(&str, Option<&str>)],

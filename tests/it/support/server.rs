@@ -71,6 +71,15 @@ impl Server {
         Self::launch(&self.data, &self.how)
     }
 
+    /// A server over the data directory and on the address of one that has ended, as a client that
+    /// waits for it sees it.
+    pub fn restart_in_place(mut self) -> Self {
+        self.kill();
+        let mut server = Self::spawn(&self.data, &self.how, self.address);
+        assert!(server.is_up(), "the server does not start");
+        server
+    }
+
     fn launch_anew(how: &Launch) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         Self::launch(&Arc::new(data), how)
