@@ -233,7 +233,7 @@ mod tests {
         let read = |body: &str| read_form::<ConsumerForm>(body.as_bytes(), "description");
         for wrong in [
             "{",
-            "[]",
+            "7",
             "{\"types\":\"a\"}",
             "{\"since\":-1}",
             "{\"since\":1.5}",

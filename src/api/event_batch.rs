@@ -264,7 +264,7 @@ pub(crate) mod tests {
     #[test]
     fn events_follow_each_other_as_the_form_has_it() {
         for count in [0, 1, 2] {
-            let sizes = vec![10; count];
+            let sizes = vec![70_000; count];
             let (body, _) = write(&sizes, Form::CloudEvents, 10);
             let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(value.as_array().unwrap().len(), count);

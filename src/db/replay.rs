@@ -79,8 +79,7 @@ impl ReplayTx {
 /// Two views with equal digests hold the same rows.
 async fn digest_view(connection: &mut AnyConnection, table: &str) -> Result<(String, u64)> {
     let order = match table {
-        "packages" | "files" => "id",
-        "retention_classes" => "id",
+        "packages" | "files" | "retention_classes" => "id",
         "retention_state" => "package_id",
         "holds" => "package_id, id",
         "objects" => "package_id, relative_path",

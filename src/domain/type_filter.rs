@@ -75,6 +75,15 @@ impl TypeFilter {
     }
 }
 
+/// A filter of types that the program itself names.
+impl<const N: usize> From<[&'static str; N]> for TypeFilter {
+    fn from(names: [&'static str; N]) -> Self {
+        Self {
+            patterns: names.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
 fn is_pattern(text: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-*?".contains(&byte);
     (1..=MAX_PATTERN_CHARACTERS).contains(&text.len()) && text.bytes().all(is_known)

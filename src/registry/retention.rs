@@ -18,6 +18,7 @@ use crate::domain::retention::{
     DEFAULT_CLASS, EXPIRY_REACHED, Eligibility, HoldKind, MAX_REASON_BYTES, RELEASED_AFTER_EXPIRY,
     Retention, RetentionClass,
 };
+use crate::domain::type_filter::TypeFilter;
 use crate::registry::error::{Error, Result};
 use crate::registry::feed::{EventBatch, EventQuery};
 use crate::registry::handle::Registry;
@@ -249,7 +250,8 @@ impl Registry {
             since,
             limit,
             package: Some(id),
-            types: HISTORY_TYPES.map(str::to_owned).to_vec(),
+            types: TypeFilter::from(HISTORY_TYPES),
+            ..EventQuery::default()
         };
         self.fetch_events(&query).await
     }
