@@ -277,29 +277,41 @@ fn events() -> Vec<(&'static str, Event)> {
     .collect()
 }
 
+fn blob_reclaimed() -> Event {
+    Event::BlobReclaimed(BlobReclaimed {
+        backend_id: "local".to_owned(),
+        object_key: address(HELLO).to_hex(),
+        address: address(HELLO),
+        size_bytes: HELLO.len() as u64,
+        reason: "unreferenced".to_owned(),
+    })
+}
+
+fn hold_applied(kind: HoldKind, reason: &str) -> Event {
+    Event::HoldApplied(HoldApplied {
+        package_id: package_id(),
+        hold_id: HOLD.parse().unwrap(),
+        kind,
+        reason: reason.to_owned(),
+    })
+}
+
 fn retention_events() -> Vec<(&'static str, Event)> {
     let package_id = package_id();
     let hold_id: HoldId = HOLD.parse().unwrap();
-    let hold = |kind, reason: &str| {
-        Event::HoldApplied(HoldApplied {
-            package_id,
-            hold_id,
-            kind,
-            reason: reason.to_owned(),
-        })
-    };
     let (end, later) = ("2027-11-23T08:15:00+00:00", "2028-11-23T08:15:00+00:00");
+    let limited = RetentionClass {
+        id: "releases".to_owned(),
+        default_duration_seconds: Some(31_536_000),
+        deletion_strategy: DeletionStrategy::Purge,
+        lock_mode: LockMode::Compliance,
+        anchor: Anchor::Finalized,
+        grace_seconds: 86_400,
+    };
     vec![
         (
             "retention_class_defined_limited",
-            Event::RetentionClassDefined(RetentionClass {
-                id: "releases".to_owned(),
-                default_duration_seconds: Some(31_536_000),
-                deletion_strategy: DeletionStrategy::Purge,
-                lock_mode: LockMode::Compliance,
-                anchor: Anchor::Finalized,
-                grace_seconds: 86_400,
-            }),
+            Event::RetentionClassDefined(limited),
         ),
         (
             "retention_class_defined_unlimited",
@@ -319,9 +331,9 @@ fn retention_events() -> Vec<(&'static str, Event)> {
         ),
         (
             "hold_applied_operator",
-            hold(HoldKind::Operator, "inquiry 7"),
+            hold_applied(HoldKind::Operator, "inquiry 7"),
         ),
-        ("hold_applied_legal", hold(HoldKind::Legal, "legal")),
+        ("hold_applied_legal", hold_applied(HoldKind::Legal, "legal")),
         (
             "hold_released",
             Event::HoldReleased(HoldReleased {
@@ -347,16 +359,7 @@ fn retention_events() -> Vec<(&'static str, Event)> {
                 cause_sequence: Sequence(17),
             }),
         ),
-        (
-            "blob_reclaimed",
-            Event::BlobReclaimed(BlobReclaimed {
-                backend_id: "local".to_owned(),
-                object_key: address(HELLO).to_hex(),
-                address: address(HELLO),
-                size_bytes: HELLO.len() as u64,
-                reason: "unreferenced".to_owned(),
-            }),
-        ),
+        ("blob_reclaimed", blob_reclaimed()),
     ]
 }
 

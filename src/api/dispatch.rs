@@ -1,7 +1,7 @@
 //! Endpoint to handler, one line each.
 
 use crate::api::routes::Operation;
-use crate::api::{consumers, events, files, health, packages};
+use crate::api::{consumers, events, files, health, packages, retention};
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
@@ -34,6 +34,14 @@ pub async fn dispatch(
         Operation::Live => health::live(),
         Operation::Ready => health::ready(context).await,
         Operation::ListBackends => health::list_backends(context).await,
+        Operation::GetRetention => retention::get_retention(request, context).await,
+        Operation::GetRetentionHistory => retention::get_history(request, context).await,
+        Operation::ExtendRetention => retention::extend_retention(request, context).await,
+        Operation::ApplyHold => retention::apply_hold(request, context).await,
+        Operation::ReleaseHold => retention::release_hold(request, context).await,
+        Operation::SweepRetention => retention::sweep(request, context).await,
+        Operation::ListRetentionClasses => retention::list_classes(request, context).await,
+        Operation::PutRetentionClass => retention::put_class(request, context).await,
         Operation::NotBuilt => Err(not_built(&request)),
     }
 }

@@ -8,4 +8,5 @@ pub mod files;
 pub mod health;
 pub mod packages;
 pub mod paging;
+pub mod retention;
 pub mod routes;

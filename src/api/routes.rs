@@ -48,6 +48,22 @@ pub enum Operation {
     Ready,
     /// The state of every backend.
     ListBackends,
+    /// The retention of a package.
+    GetRetention,
+    /// The retention events of a package.
+    GetRetentionHistory,
+    /// A later end of retention.
+    ExtendRetention,
+    /// A hold on a package.
+    ApplyHold,
+    /// The end of a hold.
+    ReleaseHold,
+    /// A turn of the sweeper.
+    SweepRetention,
+    /// A page of retention classes.
+    ListRetentionClasses,
+    /// The definition of a retention class.
+    PutRetentionClass,
     /// An endpoint that is promised and not built yet.
     NotBuilt,
 }
@@ -76,6 +92,14 @@ impl Operation {
             Self::Live => "Live",
             Self::Ready => "Ready",
             Self::ListBackends => "ListBackends",
+            Self::GetRetention => "GetRetention",
+            Self::GetRetentionHistory => "GetRetentionHistory",
+            Self::ExtendRetention => "ExtendRetention",
+            Self::ApplyHold => "ApplyHold",
+            Self::ReleaseHold => "ReleaseHold",
+            Self::SweepRetention => "SweepRetention",
+            Self::ListRetentionClasses => "ListRetentionClasses",
+            Self::PutRetentionClass => "PutRetentionClass",
             Self::NotBuilt => "NotBuilt",
         }
     }
@@ -85,6 +109,8 @@ const LIST: Access = Access::Package(Verb::List);
 const DELETE: Access = Access::Package(Verb::Delete);
 const FINALIZE: Access = Access::Package(Verb::Finalize);
 const READ: Access = Access::Package(Verb::Read);
+const RETAIN: Access = Access::Package(Verb::Retain);
+const HOLD: Access = Access::Package(Verb::Hold);
 
 const EVENT_KEYS: &[&str] = &["since", "limit", "wait", "types", "package", "payloads"];
 const CONSUMER_EVENT_KEYS: &[&str] = &["limit", "wait", "payloads"];
@@ -99,6 +125,7 @@ const PACKAGE_KEYS: &[&str] = &[
     "metadata.*",
 ];
 const PAGE_KEYS: &[&str] = &["after", "limit"];
+const SINCE_KEYS: &[&str] = &["since", "limit"];
 const SMALL: BodyKind = BodyKind::Document(64 * KIB);
 
 /// The table.
@@ -129,14 +156,14 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::GET,    Scope::Extension("health/ready"),                    &[], &[],          Operation::Ready,             Access::Anyone,   BodyKind::None),
     row(Method::GET,    Scope::Extension("health/backends"),                 &[], &[],          Operation::ListBackends,      Access::Caller,   BodyKind::None),
 
-    row(Method::GET,    Scope::Extension("packages/{p}/retention"),          &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
-    row(Method::GET,    Scope::Extension("packages/{p}/retention/history"),  &[], PAGE_KEYS,    Operation::NotBuilt,          Access::Caller,   BodyKind::None),
-    row(Method::POST,   Scope::Extension("packages/{p}/retention/extend"),   &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
-    row(Method::POST,   Scope::Extension("packages/{p}/holds"),              &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
-    row(Method::POST,   Scope::Extension("packages/{p}/holds/{id}/release"), &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
-    row(Method::POST,   Scope::Extension("retention/sweep"),                 &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
-    row(Method::GET,    Scope::Extension("retention-classes"),               &[], PAGE_KEYS,    Operation::NotBuilt,          Access::Caller,   BodyKind::None),
-    row(Method::PUT,    Scope::Extension("retention-classes/{id}"),          &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("packages/{p}/retention"),          &[], &[],          Operation::GetRetention,      LIST,             BodyKind::None),
+    row(Method::GET,    Scope::Extension("packages/{p}/retention/history"),  &[], SINCE_KEYS,   Operation::GetRetentionHistory,LIST,             BodyKind::None),
+    row(Method::POST,   Scope::Extension("packages/{p}/retention/extend"),   &[], &[],          Operation::ExtendRetention,   RETAIN,           SMALL),
+    row(Method::POST,   Scope::Extension("packages/{p}/holds"),              &[], &[],          Operation::ApplyHold,         HOLD,             SMALL),
+    row(Method::POST,   Scope::Extension("packages/{p}/holds/{id}/release"), &[], &[],          Operation::ReleaseHold,       HOLD,             SMALL),
+    row(Method::POST,   Scope::Extension("retention/sweep"),                 &[], &[],          Operation::SweepRetention,    Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("retention-classes"),               &[], PAGE_KEYS,    Operation::ListRetentionClasses,Access::Caller,   BodyKind::None),
+    row(Method::PUT,    Scope::Extension("retention-classes/{id}"),          &[], &[],          Operation::PutRetentionClass, Access::Caller,   SMALL),
     row(Method::GET,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
     row(Method::PUT,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::Document(256 * KIB)),
     row(Method::POST,   Scope::Extension("verifications"),                   &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),

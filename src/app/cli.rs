@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::client::cli::{
-    CheckArguments, ConsumerArguments, EventsArguments, PackageArguments,
+    CheckArguments, ConsumerArguments, EventsArguments, PackageArguments, RetentionArguments,
 };
 use crate::app::config::Sources;
 
@@ -35,6 +35,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Create, list, show, finalize and read packages.
     Package(PackageArguments),
+    /// Keep packages: classes, extensions, holds.
+    Retention(RetentionArguments),
     /// Read or follow the event log.
     Events(EventsArguments),
     /// Create, list, show, move and remove named consumers of the event log.

@@ -24,6 +24,7 @@ use crate::auth::keyring::KeyRing;
 use crate::exchange::context::Context;
 use crate::registry::handle::Registry;
 use crate::registry::reclaim::Reclaimed;
+use crate::registry::retention::{SWEEPER, Swept};
 use crate::server::jobs::every;
 use crate::server::lifecycle::Server;
 
@@ -37,6 +38,9 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(arguments)) => serve(&arguments),
         Some(Command::Package(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(client::packages::run(&arguments)))
+        }
+        Some(Command::Retention(arguments)) => {
+            runtime().and_then(|runtime| runtime.block_on(client::retention::run(&arguments)))
         }
         Some(Command::Events(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(client::events::run(&arguments)))
@@ -110,14 +114,34 @@ async fn run(settings: Settings, root: &RootKey) -> Result<(), Failure> {
                 async move { tend(&registry).await }
             })
         });
+        let sweeper = tokio::spawn({
+            let registry = registry.clone();
+            let period = Duration::from_secs(settings.janitor.sweep_interval_seconds);
+            every(period, stopping.clone(), move || {
+                let registry = registry.clone();
+                async move { sweep(&registry).await }
+            })
+        });
         server.run().await;
         signals.abort();
-        let _ = janitor.await;
+        let _ = (janitor.await, sweeper.await);
         Ok(())
     }
     .await;
     registry.close().await;
     outcome
+}
+
+/// One turn of the sweeper, of which the log hears only when it did something.
+async fn sweep(registry: &Registry) {
+    match registry.sweep_retention(SWEEPER).await {
+        Ok(swept) if swept == Swept::default() => {}
+        Ok(swept) => {
+            let (eligible, ended) = (swept.eligible.len(), swept.ended.len());
+            tracing::info!(eligible, ended, "retention swept");
+        }
+        Err(error) => tracing::warn!(%error, "the sweeper could not finish"),
+    }
 }
 
 /// One run of the janitor, of which the log hears only when it did something.

@@ -83,13 +83,18 @@ where
     rows.iter().map(|row| Columns::new(row).address()).collect()
 }
 
-/// Removes small content.
-pub async fn remove_inline(connection: &mut AnyConnection, address: ContentAddress) -> Result<()> {
-    sqlx::query("DELETE FROM inline_blobs WHERE address = $1")
-        .bind(address.0.to_vec())
-        .execute(connection)
-        .await?;
-    Ok(())
+/// Removes small content; answers its length in bytes, or `None` if it was not there.
+pub async fn remove_inline(
+    connection: &mut AnyConnection,
+    address: ContentAddress,
+) -> Result<Option<u64>> {
+    let row = sqlx::query(
+        "DELETE FROM inline_blobs WHERE address = $1 RETURNING CAST(length(bytes) AS BIGINT)",
+    )
+    .bind(address.0.to_vec())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Columns::new(&row).unsigned()).transpose()
 }
 
 /// Remembers damage that a reader found.

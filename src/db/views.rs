@@ -139,9 +139,12 @@ impl<'e> Outcome<'e> {
                 });
             }
             Event::PackageDeleted(event) => {
-                self.package(event.package_id).end = Some(PackageEnd {
+                let package = self.package(event.package_id);
+                // It may have been finalized in the same slice.
+                let manifest = package.end.take().and_then(|end| end.manifest);
+                package.end = Some(PackageEnd {
                     status: PackageStatus::Deleted,
-                    manifest: None,
+                    manifest,
                 });
             }
             // Written as they come.

@@ -9,6 +9,9 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// The prefix under which special objects stand in every bucket.
 pub const RESERVED_PREFIX: &str = ".holdfast/";
 
+/// The manifest of a finalized package, on which Object Lock acts.
+pub const MANIFEST_KEY: &str = ".holdfast/manifest.cbor";
+
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {

@@ -148,13 +148,13 @@ pub enum Rejection {
     #[error("multipart uploads are open")]
     OpenUploads(Vec<UploadId>),
     /// Retention forbids its end.
-    #[error("the package is kept: {}", until(*.expires_at))]
+    #[error("the package is finalized and kept: {}", until(*.expires_at))]
     Retained {
         /// When retention ends; `None` never.
         expires_at: Option<Timestamp>,
     },
     /// Holds forbid its end.
-    #[error("{holds} hold(s) keep the package; release them first")]
+    #[error("the package is finalized and {holds} hold(s) keep it; release them first")]
     Held {
         /// How many stand.
         holds: usize,

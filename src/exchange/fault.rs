@@ -94,6 +94,7 @@ codes! {
     NoSuchEndpoint 404 "There is no such endpoint.";
     NoSuchFile 404 "The specified file does not exist.";
     NoSuchKey 404 "The specified key does not exist.";
+    NoSuchObjectLockConfiguration 404 "The specified object does not have an ObjectLock configuration.";
     NoSuchUpload 404 "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
     NoSuchVersion 404 "The specified version does not exist.";
     NotImplemented 501 "A header or query you provided implies functionality that is not implemented.";

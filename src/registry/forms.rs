@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::domain::cbor::json::check;
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
-use crate::domain::ids::Timestamp;
+use crate::domain::ids::{PackageId, Timestamp};
 use crate::domain::package::PackageRecord;
+use crate::domain::retention::{Hold, Retention, RetentionClass};
 use crate::registry::error::{Error, Result};
 use crate::registry::finalize::FinalizePackage;
 
@@ -82,6 +83,46 @@ pub fn file_json(file: &FileRecord) -> Value {
         value["part_count"] = json!(attributes.parts.len());
     }
     value
+}
+
+/// The retention of a package as JSON.
+pub fn retention_json(id: PackageId, retention: &Retention) -> Value {
+    let holds: Vec<_> = retention.holds.iter().map(hold_json).collect();
+    json!({
+        "package_id": id.to_string(),
+        "retention_class": retention.class.id,
+        "lock_mode": retention.class.lock_mode.as_str(),
+        "deletion_strategy": retention.class.deletion_strategy.as_str(),
+        "anchor": retention.class.anchor.as_str(),
+        "grace_seconds": retention.class.grace_seconds,
+        "expires_at": retention.expires_at.map(Timestamp::to_isoformat),
+        "eligible_for_deletion": retention.eligible_since.is_some(),
+        "eligible_since": retention.eligible_since.map(Timestamp::to_isoformat),
+        "holds": holds,
+    })
+}
+
+/// A hold as JSON.
+pub fn hold_json(hold: &Hold) -> Value {
+    json!({
+        "id": hold.id.to_string(),
+        "kind": hold.kind.as_str(),
+        "reason": hold.reason,
+        "applied_at": hold.applied_at.to_isoformat(),
+        "applied_by": hold.applied_by,
+    })
+}
+
+/// A retention class as JSON.
+pub fn class_json(class: &RetentionClass) -> Value {
+    json!({
+        "id": class.id,
+        "default_duration_seconds": class.default_duration_seconds,
+        "deletion_strategy": class.deletion_strategy.as_str(),
+        "lock_mode": class.lock_mode.as_str(),
+        "anchor": class.anchor.as_str(),
+        "grace_seconds": class.grace_seconds,
+    })
 }
 
 /// What a finalize says, as both surfaces take it.

@@ -15,6 +15,7 @@ use crate::db::commit::Unit;
 use crate::db::tx::{UnitResult, WriteTx};
 use crate::db::{blobs, uploads};
 use crate::domain::digest::ContentAddress;
+use crate::domain::event::{BlobReclaimed, Event};
 use crate::domain::file::INLINE_BACKEND;
 use crate::domain::ids::Timestamp;
 use crate::domain::package::Rejection;
@@ -24,6 +25,11 @@ use crate::registry::uploads::AbortUnit;
 
 /// How many rows or blobs are looked at in one go.
 const PAGE: usize = 500;
+
+/// The actor of what the janitor does.
+pub const JANITOR: &str = "janitor";
+
+const UNREFERENCED: &str = "unreferenced";
 
 /// What a run of the janitor did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,7 +149,18 @@ impl Registry {
             .lock()
             .await
             .forget(backend_id, address);
-        Ok(outcome == Deletion::Deleted)
+        if outcome != Deletion::Deleted {
+            return Ok(false);
+        }
+        let event = BlobReclaimed {
+            backend_id: backend_id.to_owned(),
+            object_key: object.object_key.clone(),
+            address,
+            size_bytes: object.size_bytes,
+            reason: UNREFERENCED.to_owned(),
+        };
+        self.commit(ReclaimedUnit { event }).await?;
+        Ok(true)
     }
 
     async fn reclaim_inline(&self, grace: Duration) -> Result<u64> {
@@ -170,6 +187,22 @@ impl Registry {
                 _ => return Ok(reclaimed),
             }
         }
+    }
+}
+
+/// Records that a blob is gone.
+struct ReclaimedUnit {
+    event: BlobReclaimed,
+}
+
+#[async_trait]
+impl Unit for ReclaimedUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        tx.append(JANITOR, Event::BlobReclaimed(self.event.clone()));
+        Ok(Ok(()))
     }
 }
 
@@ -205,10 +238,21 @@ impl Unit for InlineUnit {
         for &address in &self.due {
             let is_wanted = tx.keeps_inline(address)
                 || blobs::is_referenced(&mut *tx.connection, address, INLINE_BACKEND).await?;
-            if !is_wanted {
-                blobs::remove_inline(tx.connection, address).await?;
-                removed += 1;
+            if is_wanted {
+                continue;
             }
+            let Some(size_bytes) = blobs::remove_inline(tx.connection, address).await? else {
+                continue;
+            };
+            let event = BlobReclaimed {
+                backend_id: INLINE_BACKEND.to_owned(),
+                object_key: address.to_hex(),
+                address,
+                size_bytes,
+                reason: UNREFERENCED.to_owned(),
+            };
+            tx.append(JANITOR, Event::BlobReclaimed(event));
+            removed += 1;
         }
         Ok(Ok(removed))
     }

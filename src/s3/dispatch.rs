@@ -5,7 +5,7 @@ use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::s3::ops::{
-    attributes, buckets, copy, delete, get, list, multipart, multipart_lists, put, special,
+    attributes, buckets, copy, delete, get, list, lock, multipart, multipart_lists, put, special,
 };
 use crate::s3::routes::Operation;
 
@@ -46,6 +46,10 @@ pub async fn dispatch(
         Operation::AbortMultipartUpload => {
             multipart::abort_multipart_upload(request, context).await
         }
+        Operation::GetObjectRetention => lock::get_object_retention(request, context).await,
+        Operation::PutObjectRetention => lock::put_object_retention(request, context).await,
+        Operation::GetObjectLegalHold => lock::get_object_legal_hold(request, context).await,
+        Operation::PutObjectLegalHold => lock::put_object_legal_hold(request, context).await,
         Operation::GetSpecial => special::get_special(request, context).await,
         Operation::HeadSpecial => special::head_special(request, context).await,
         Operation::PutSpecial => special::put_special(request, context).await,

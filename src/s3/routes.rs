@@ -55,6 +55,14 @@ pub enum Operation {
     CompleteMultipartUpload,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>
     AbortMultipartUpload,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html>
+    GetObjectRetention,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html>
+    PutObjectRetention,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html>
+    GetObjectLegalHold,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html>
+    PutObjectLegalHold,
     /// GET of a reserved key.
     GetSpecial,
     /// HEAD of a reserved key.
@@ -67,7 +75,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::ListBuckets,
         Self::CreateBucket,
         Self::HeadBucket,
@@ -90,6 +98,10 @@ impl Operation {
         Self::ListParts,
         Self::CompleteMultipartUpload,
         Self::AbortMultipartUpload,
+        Self::GetObjectRetention,
+        Self::PutObjectRetention,
+        Self::GetObjectLegalHold,
+        Self::PutObjectLegalHold,
         Self::GetSpecial,
         Self::HeadSpecial,
         Self::PutSpecial,
@@ -121,6 +133,10 @@ impl Operation {
             Self::ListParts => "ListParts",
             Self::CompleteMultipartUpload => "CompleteMultipartUpload",
             Self::AbortMultipartUpload => "AbortMultipartUpload",
+            Self::GetObjectRetention => "GetObjectRetention",
+            Self::PutObjectRetention => "PutObjectRetention",
+            Self::GetObjectLegalHold => "GetObjectLegalHold",
+            Self::PutObjectLegalHold => "PutObjectLegalHold",
             Self::GetSpecial => "GetSpecial",
             Self::HeadSpecial => "HeadSpecial",
             Self::PutSpecial => "PutSpecial",
@@ -136,6 +152,8 @@ const LIST: Access = Access::Package(Verb::List);
 const WRITE: Access = Access::Package(Verb::Write);
 const DELETE: Access = Access::Package(Verb::Delete);
 const FINALIZE: Access = Access::Package(Verb::Finalize);
+const RETAIN: Access = Access::Package(Verb::Retain);
+const HOLD: Access = Access::Package(Verb::Hold);
 
 const LIST_KEYS: &[&str] = &["prefix", "delimiter", "max-keys", "encoding-type", "marker"];
 const LIST_V2_KEYS: &[&str] = &[
@@ -192,6 +210,10 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::DELETE, Scope::Object,  &[q("uploadId")],                                &[],                Operation::AbortMultipartUpload,    WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Object,  &[],                                             &[],                Operation::DeleteObject,            DELETE,            BodyKind::None),
 
+    row(Method::GET,    Scope::Special, &[q("retention")],                               &[],                Operation::GetObjectRetention,      READ,              BodyKind::None),
+    row(Method::PUT,    Scope::Special, &[q("retention")],                               &[],                Operation::PutObjectRetention,      RETAIN,            BodyKind::Document(64 * KIB)),
+    row(Method::GET,    Scope::Special, &[q("legal-hold")],                              &[],                Operation::GetObjectLegalHold,      READ,              BodyKind::None),
+    row(Method::PUT,    Scope::Special, &[q("legal-hold")],                              &[],                Operation::PutObjectLegalHold,      HOLD,              BodyKind::Document(64 * KIB)),
     row(Method::GET,    Scope::Special, &[q("uploadId")],                                LIST_PARTS_KEYS,    Operation::RefuseSpecial,           WRITE,             BodyKind::None),
     row(Method::GET,    Scope::Special, &[],                                             &["partNumber"],    Operation::GetSpecial,              READ,              BodyKind::None),
     row(Method::HEAD,   Scope::Special, &[],                                             &["partNumber"],    Operation::HeadSpecial,             READ,              BodyKind::None),
@@ -368,6 +390,11 @@ mod tests {
                 ] {
                     let is_built = base == "/bbb/k" && matches!(key, "attributes" | "tagging");
                     if is_built && method == Method::GET {
+                        continue;
+                    }
+                    let is_lock =
+                        base == "/bbb/.holdfast/x" && matches!(key, "legal-hold" | "retention");
+                    if is_lock && [Method::GET, Method::PUT].contains(&method) {
                         continue;
                     }
                     let uri = format!("{base}?{key}");

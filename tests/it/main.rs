@@ -32,6 +32,7 @@ mod packages;
 mod program;
 mod races;
 mod reserved;
+mod retention;
 mod signatures;
 mod stopping;
 #[allow(dead_code, reason = "shared by files that come one after another")]

@@ -397,14 +397,6 @@ fn what_is_not_built_or_not_there_says_so() {
     let server = Server::start();
     server.make_bucket("bucket");
     let later = [
-        ("GET", "/packages/bucket/retention"),
-        ("GET", "/packages/bucket/retention/history"),
-        ("POST", "/packages/bucket/retention/extend"),
-        ("POST", "/packages/bucket/holds"),
-        ("POST", "/packages/bucket/holds/1/release"),
-        ("POST", "/retention/sweep"),
-        ("GET", "/retention-classes"),
-        ("PUT", "/retention-classes/x"),
         ("GET", "/metadata-schemas/x"),
         ("PUT", "/metadata-schemas/x"),
         ("POST", "/verifications"),

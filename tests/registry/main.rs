@@ -13,4 +13,5 @@ mod history;
 mod janitor;
 mod life;
 mod races;
+mod retention;
 mod support;

@@ -67,7 +67,7 @@ pub enum PackageCommand {
         /// The bucket's name or the package's id.
         package: String,
     },
-    /// End an open, empty package.
+    /// End an open, empty package, or a finalized one whose retention has ended.
     Rm {
         /// The bucket's name or the package's id.
         package: String,
@@ -263,6 +263,91 @@ pub struct CheckArguments {
     /// Answer in JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `holdfast retention …`
+#[derive(Debug, Args)]
+pub struct RetentionArguments {
+    /// Where the server is and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RetentionCommand,
+}
+
+/// What to do with retention. A package is named by its bucket or by its id.
+#[derive(Debug, Subcommand)]
+pub enum RetentionCommand {
+    /// Show when retention ends, and the holds that stand.
+    Show {
+        /// The bucket's name or the package's id.
+        package: String,
+    },
+    /// Keep a package for longer; retention is never shortened.
+    Extend {
+        /// The bucket's name or the package's id.
+        package: String,
+        /// The new end, such as 2030-01-01T00:00:00Z.
+        until: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Put a hold on a package: it is kept whatever its expiry. A package may have many.
+    Hold {
+        /// The bucket's name or the package's id.
+        package: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// operator, legal or event.
+        #[arg(long, default_value = "operator")]
+        kind: String,
+    },
+    /// Take a hold away.
+    Release {
+        /// The bucket's name or the package's id.
+        package: String,
+        /// The hold's id, as `hold` and `show` tell it.
+        hold: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// List the retention events of a package, of an ended one too by its id.
+    History {
+        /// The bucket's name or the package's id.
+        package: String,
+    },
+    /// Declare eligible what has expired, and end what its class says, now.
+    Sweep,
+    /// List the retention classes.
+    Classes,
+    /// Define a retention class, or change it for packages to come.
+    Define(DefineArguments),
+}
+
+/// `holdfast retention define`
+#[derive(Debug, Args)]
+pub struct DefineArguments {
+    /// The name that packages ask for.
+    pub class: String,
+    /// How long a package is kept, in seconds [default: for ever].
+    #[arg(long, value_name = "SECONDS")]
+    pub duration: Option<u64>,
+    /// manual or purge [default: manual].
+    #[arg(long, value_name = "STRATEGY")]
+    pub deletion_strategy: Option<String>,
+    /// none, governance or compliance [default: governance].
+    #[arg(long, value_name = "MODE")]
+    pub lock_mode: Option<String>,
+    /// created or finalized: when the duration begins [default: created].
+    #[arg(long)]
+    pub anchor: Option<String>,
+    /// How long after it became eligible a package is ended, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub grace: u64,
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

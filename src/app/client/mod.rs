@@ -9,4 +9,5 @@ pub mod events;
 pub mod output;
 pub mod packages;
 pub mod profile;
+pub mod retention;
 pub mod signer;

@@ -62,7 +62,7 @@ pub async fn run(arguments: &PackageArguments) -> Result<(), Failure> {
             if as_json {
                 print_json(&json!({"deleted": package}))
             } else {
-                print_line(&format!("{package} has ended; its name is free again"))
+                print_line(&format!("{package} has ended"))
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod delete;
 pub mod describe;
 pub mod get;
 pub mod list;
+pub mod lock;
 pub mod multipart;
 pub mod multipart_lists;
 pub mod page;

@@ -14,6 +14,7 @@ use crate::domain::hashers::{HashPlan, Hashers};
 use crate::domain::ids::{Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, RESERVED_PREFIX};
 use crate::domain::package::PackageRecord;
+use crate::domain::retention::Retention;
 use crate::domain::verb::Verb;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
@@ -21,9 +22,10 @@ use crate::exchange::reply::{Reply, ReplyBody};
 use crate::exchange::request::Request;
 use crate::registry::feed::{EventBatch, EventQuery};
 use crate::registry::finalize::StoredDocument;
-use crate::registry::forms::{package_json, read_finalize};
+use crate::registry::forms::{hold_json, package_json, read_finalize, retention_json};
 use crate::s3::ops::describe::{set_etag, value_of};
 use crate::s3::ops::get::{Read, Resource};
+use crate::s3::ops::lock::describe_lock;
 use crate::s3::ops::sha256sums::{generated_etag, plain_hashers, survey};
 
 /// How long a read of events waits for a first one.
@@ -258,7 +260,10 @@ async fn find_document(
             let request = registry.find_finalize_request(package.id).await?;
             request.map(|request| stored(request, JSON, digest))
         }
-        SpecialKey::Status => Some(status(package, context.now())?),
+        SpecialKey::Status => {
+            let retention = context.registry.find_retention(package.id).await?;
+            Some(status(package, retention.as_ref(), context.now())?)
+        }
         SpecialKey::Sha256Sums | SpecialKey::Events(..) => None,
     };
     Ok(document)
@@ -286,9 +291,17 @@ fn md5_of(bytes: &[u8]) -> String {
 }
 
 /// The package as it stands, as the extension API shows it too, with its holds.
-fn status(package: &PackageRecord, now: Timestamp) -> Result<Document, Fault> {
+fn status(
+    package: &PackageRecord,
+    retention: Option<&Retention>,
+    now: Timestamp,
+) -> Result<Document, Fault> {
     let mut value = package_json(package);
-    value["holds"] = json!([]);
+    let holds = retention.map_or(&[][..], |retention| &retention.holds);
+    value["holds"] = json!(holds.iter().map(hold_json).collect::<Vec<_>>());
+    value["retention"] = retention.map_or(json!(null), |retention| {
+        retention_json(package.id, retention)
+    });
     let mut bytes = serde_json::to_vec_pretty(&value).map_err(Fault::internal)?;
     bytes.push(b'\n');
     let mut hashers = plain_hashers();
@@ -314,7 +327,16 @@ async fn serve(request: &Request, context: &Context, is_head: bool) -> Result<Re
         Some(key) => {
             let document = find_document(key, request.package(), context).await?;
             let document = document.ok_or_else(|| request.no_such_key())?;
-            serve_document(&read, &document, is_head)
+            let mut reply = serve_document(&read, &document, is_head)?;
+            if key == SpecialKey::ManifestCbor
+                && let Some(retention) = context
+                    .registry
+                    .find_retention(request.package().id)
+                    .await?
+            {
+                describe_lock(&mut reply, &retention)?;
+            }
+            Ok(reply)
         }
     }
 }
