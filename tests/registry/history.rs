@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use holdfast::domain::condition::WriteCondition;
-use holdfast::domain::ids::PackageId;
+use holdfast::domain::ids::{HoldId, PackageId, Timestamp};
 use holdfast::domain::package::Rejection;
+use holdfast::domain::retention::{DeletionStrategy, HoldKind, RetentionClass};
 use holdfast::registry::error::Error;
 use holdfast::registry::finalize::FinalizePackage;
 use holdfast::registry::listing::{ListEntry, ListFiles};
+use holdfast::registry::retention::SWEEPER;
 use proptest::prelude::*;
 
 use crate::support::{House, bytes, create, rejection};
@@ -28,9 +30,24 @@ enum Step {
         key: usize,
     },
     Finalize(usize),
+    Hold(usize),
+    Release(usize, usize),
+    Extend(usize, i64),
+    Sweep,
+    Janitor,
     Reopen,
     MoveClock(i64),
 }
+
+/// What packages of these histories are kept by.
+const CLASS: &str = "short";
+const DURATION_SECONDS: u64 = 10;
+const GRACE_SECONDS: u64 = 3;
+const SECOND: i64 = 1_000_000;
+
+/// Every look at the clock moves it by a microsecond: so close to a boundary the model asks the
+/// registry on which side it fell.
+const CLOSE: i64 = 100_000;
 
 const KEYS: [&str; 6] = ["a", "a/b", "a//b", "é", "../x", "z z"];
 
@@ -60,9 +77,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => bucket.clone().prop_map(Step::Delete),
         20 => put,
         8 => remove,
-        1 => bucket.prop_map(Step::Finalize),
+        2 => bucket.clone().prop_map(Step::Finalize),
+        2 => bucket.clone().prop_map(Step::Hold),
+        2 => (bucket.clone(), 0..3usize).prop_map(|(bucket, hold)| Step::Release(bucket, hold)),
+        1 => (bucket, -3..8i64).prop_map(|(bucket, seconds)| Step::Extend(bucket, seconds)),
+        3 => Just(Step::Sweep),
+        1 => Just(Step::Janitor),
         1 => Just(Step::Reopen),
-        1 => (-5_000_000..5_000_000i64).prop_map(Step::MoveClock),
+        3 => (-2 * SECOND..8 * SECOND).prop_map(Step::MoveClock),
     ]
 }
 
@@ -71,6 +93,21 @@ struct Bucket {
     id: Option<PackageId>,
     files: BTreeMap<&'static str, Vec<u8>>,
     is_final: bool,
+    expires_at: i64,
+    eligible_since: Option<i64>,
+    holds: Vec<HoldId>,
+    /// A finalized package had the name.
+    is_retired: bool,
+}
+
+impl Bucket {
+    /// After the end of its package.
+    fn ended(was_final: bool) -> Self {
+        Self {
+            is_retired: was_final,
+            ..Self::default()
+        }
+    }
 }
 
 /// What a write to a bucket must answer, before its own condition is looked at.
@@ -81,14 +118,19 @@ fn closed(bucket: &Bucket) -> bool {
 async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
     match step {
         Step::Create(at) => {
-            let outcome = house
-                .registry
-                .create_package(create(&format!("bucket-{at}")))
-                .await;
+            let mut command = create(&format!("bucket-{at}"));
+            command.retention_class = Some(CLASS.to_owned());
+            let outcome = house.registry.create_package(command).await;
             match model[at].id {
+                None if model[at].is_retired => {
+                    assert_eq!(rejection(outcome), Rejection::NameRetired);
+                }
                 None => {
+                    let package = outcome.unwrap();
+                    let seconds = DURATION_SECONDS as i64;
                     model[at] = Bucket {
-                        id: Some(outcome.unwrap().id),
+                        id: Some(package.id),
+                        expires_at: package.created_at.0 + seconds * SECOND,
                         ..Bucket::default()
                     }
                 }
@@ -99,7 +141,7 @@ async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
             let Some(id) = model[at].id else { return };
             let outcome = house.registry.delete_package(id, "tester", false).await;
             if model[at].is_final {
-                assert_eq!(rejection(outcome), Rejection::Retained { expires_at: None });
+                end(house, &mut model[at], outcome);
             } else if model[at].files.is_empty() {
                 outcome.unwrap();
                 model[at] = Bucket::default();
@@ -143,8 +185,113 @@ async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
             house.registry.finalize_package(id, command).await.unwrap();
             model[at].is_final = true;
         }
+        Step::Hold(at) => hold(house, &mut model[at]).await,
+        Step::Release(at, which) => release(house, &mut model[at], which).await,
+        Step::Extend(at, seconds) => extend(house, &mut model[at], seconds).await,
+        Step::Sweep => sweep(house, model).await,
+        Step::Janitor => {
+            house.registry.run_janitor().await.unwrap();
+        }
         Step::Reopen => house.reopen().await,
         Step::MoveClock(micros) => house.move_clock(micros),
+    }
+}
+
+/// Whether an instant has come, or the registry's word for it when it is too close to tell.
+fn has_come(house: &House, at: i64, word: bool) -> bool {
+    let distance = house.registry.now().0 - at;
+    if distance.abs() < CLOSE {
+        word
+    } else {
+        distance > 0
+    }
+}
+
+/// DeleteBucket of a finalized package.
+fn end(house: &House, bucket: &mut Bucket, outcome: Result<(), Error>) {
+    if !bucket.holds.is_empty() {
+        let holds = bucket.holds.len();
+        assert_eq!(rejection(outcome), Rejection::Held { holds });
+        return;
+    }
+    let has_expired = has_come(house, bucket.expires_at, outcome.is_ok());
+    if bucket.eligible_since.is_some() && has_expired {
+        outcome.unwrap();
+        *bucket = Bucket::ended(true);
+    } else {
+        let expires_at = Some(Timestamp(bucket.expires_at));
+        assert_eq!(rejection(outcome), Rejection::Retained { expires_at });
+    }
+}
+
+async fn hold(house: &House, bucket: &mut Bucket) {
+    let Some(id) = bucket.id else { return };
+    let registry = &house.registry;
+    let hold = registry.apply_hold(id, HoldKind::Operator, "model", "tester");
+    bucket.holds.push(hold.await.unwrap());
+    bucket.eligible_since = None;
+}
+
+async fn release(house: &House, bucket: &mut Bucket, which: usize) {
+    let Some(id) = bucket.id else { return };
+    let stands = bucket.holds.get(which).copied();
+    let hold = stands.unwrap_or(HoldId(uuid::Uuid::nil()));
+    let outcome = house
+        .registry
+        .release_hold(id, hold, "model", "tester")
+        .await;
+    if stands.is_none() {
+        assert_eq!(rejection(outcome), Rejection::NoSuchHold);
+        return;
+    }
+    bucket.holds.remove(which);
+    let since = outcome.unwrap().eligible_since.map(|at| at.0);
+    let is_free = bucket.holds.is_empty();
+    if is_free && has_come(house, bucket.expires_at, since.is_some()) {
+        assert!(since.is_some());
+    } else {
+        assert_eq!(since, None);
+    }
+    bucket.eligible_since = since;
+}
+
+async fn extend(house: &House, bucket: &mut Bucket, seconds: i64) {
+    let Some(id) = bucket.id else { return };
+    let until = bucket.expires_at + seconds * SECOND;
+    let registry = &house.registry;
+    let outcome = registry.extend_retention(id, Timestamp(until), "model", "tester");
+    let outcome = outcome.await;
+    if seconds <= 0 {
+        let current = Timestamp(bucket.expires_at);
+        assert_eq!(rejection(outcome), Rejection::NotLater { current });
+    } else {
+        assert_eq!(outcome.unwrap().eligible_since, None);
+        bucket.expires_at = until;
+        bucket.eligible_since = None;
+    }
+}
+
+async fn sweep(house: &House, model: &mut [Bucket]) {
+    let swept = house.registry.sweep_retention(SWEEPER).await.unwrap();
+    for bucket in model {
+        let Some(id) = bucket.id else { continue };
+        let (is_declared, is_ended) = (swept.eligible.contains(&id), swept.ended.contains(&id));
+        let may_declare = bucket.eligible_since.is_none() && bucket.holds.is_empty();
+        let expected = may_declare && has_come(house, bucket.expires_at, is_declared);
+        assert_eq!(is_declared, expected);
+        if is_declared {
+            // The instant is that of the transaction, a few looks at the clock ago.
+            bucket.eligible_since = Some(house.registry.now().0);
+        }
+        let expected = bucket.is_final
+            && bucket.eligible_since.is_some_and(|since| {
+                let due = since + GRACE_SECONDS as i64 * SECOND;
+                has_come(house, due, is_ended) && has_come(house, bucket.expires_at, is_ended)
+            });
+        assert_eq!(is_ended, expected);
+        if is_ended {
+            *bucket = Bucket::ended(true);
+        }
     }
 }
 
@@ -218,7 +365,15 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut house = House::open().await;
+            let mut house =
+                House::open_with(|settings| settings.janitor.grace_seconds = 0).await;
+            let class = RetentionClass {
+                default_duration_seconds: Some(DURATION_SECONDS),
+                deletion_strategy: DeletionStrategy::Purge,
+                grace_seconds: GRACE_SECONDS,
+                ..RetentionClass::unlimited(CLASS)
+            };
+            house.registry.define_retention_class(class, "tester").await.unwrap();
             let mut model: Vec<Bucket> = (0..3).map(|_| Bucket::default()).collect();
             for step in steps {
                 run(&mut house, &mut model, step).await;
