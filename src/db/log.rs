@@ -136,31 +136,36 @@ pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
 const EVENT_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
     actor, created_at, payload, payload_digest, leaf_hash, epoch, root FROM events ";
 
-/// Events after a position, in order; with a package, only its own. Payloads are read too, however
-/// large: a follower reads envelopes first, by [`read_envelopes`].
-pub async fn read_events<'e, E>(
-    executor: E,
+/// Events after a position, in order and with their payloads: at most `limit`, and fewer if their
+/// payloads would exceed `limit_bytes`, but one at least.
+pub async fn read_events(
+    connection: &mut AnyConnection,
     since: Sequence,
-    package: Option<PackageId>,
     limit: usize,
-) -> Result<Vec<StoredEvent>>
-where
-    E: Executor<'e, Database = Any>,
-{
-    static ALL: LazyLock<String> =
+    limit_bytes: u64,
+) -> Result<Vec<StoredEvent>> {
+    static TEXT: LazyLock<String> =
         LazyLock::new(|| format!("{EVENT_COLUMNS} WHERE sequence > $1 ORDER BY sequence LIMIT $2"));
-    static OF_PACKAGE: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "{EVENT_COLUMNS} WHERE sequence > $1 AND package_id = $3 ORDER BY sequence LIMIT $2"
-        )
-    });
-    let text: &'static str = if package.is_some() { &OF_PACKAGE } else { &ALL };
-    let mut query = sqlx::query(text).bind(to_int(since.0)).bind(limit as i64);
-    if let Some(package) = package {
-        query = query.bind(package.as_bytes().to_vec());
+    let lengths = sqlx::query(
+        "SELECT CAST(length(payload) AS BIGINT) FROM events WHERE sequence > $1 \
+         ORDER BY sequence LIMIT $2",
+    )
+    .bind(to_int(since.0))
+    .bind(limit as i64)
+    .fetch_all(&mut *connection)
+    .await?;
+    let (mut count, mut bytes) = (0, 0);
+    for row in &lengths {
+        bytes += Columns::new(row).unsigned()?;
+        if bytes > limit_bytes && count > 0 {
+            break;
+        }
+        count += 1;
     }
-    query
-        .fetch_all(executor)
+    sqlx::query(TEXT.as_str())
+        .bind(to_int(since.0))
+        .bind(count)
+        .fetch_all(connection)
         .await?
         .iter()
         .map(stored_event)
@@ -272,7 +277,7 @@ pub async fn read_payloads(
 }
 
 /// The payloads of one statement.
-const MAX_PAYLOADS: usize = 64;
+const MAX_PAYLOADS: usize = 256;
 
 /// The leaf of an event in the tree; `None` beyond the end of the log.
 pub async fn find_leaf<'e, E>(executor: E, sequence: Sequence) -> Result<Option<TreeHash>>

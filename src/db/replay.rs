@@ -12,6 +12,9 @@ use crate::db::views::{self, VIEW_TABLES};
 use crate::domain::event::Recorded;
 use crate::domain::ids::Sequence;
 
+/// A page of events ends before the payload that would make it larger than this.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
+
 /// A transaction that rewrites the views from the log, and is kept or dropped as a whole.
 pub struct ReplayTx {
     connection: AnyConnection,
@@ -50,9 +53,9 @@ impl ReplayTx {
         log::read_head(&mut self.connection).await
     }
 
-    /// Events after a position, in order.
+    /// Events after a position, in order: at most `limit`, and fewer where payloads are large.
     pub async fn read_events(&mut self, since: Sequence, limit: usize) -> Result<Vec<StoredEvent>> {
-        log::read_events(&mut self.connection, since, None, limit).await
+        log::read_events(&mut self.connection, since, limit, MAX_PAGE_BYTES).await
     }
 
     /// Applies events to the views.

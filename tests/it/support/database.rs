@@ -7,6 +7,11 @@ use crate::support::server::Server;
 
 /// Runs a statement with one parameter, a blob, that changes one row.
 pub fn edit(server: &Server, statement: &'static str, parameter: &[u8]) {
+    assert_eq!(change(server, statement, parameter), 1);
+}
+
+/// Runs a statement with one parameter, a blob, and answers how many rows it changes.
+pub fn change(server: &Server, statement: &'static str, parameter: &[u8]) -> u64 {
     let path = server.data().join("holdfast.db");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -19,5 +24,5 @@ pub fn edit(server: &Server, statement: &'static str, parameter: &[u8]) {
         connection.close().await?;
         Ok::<_, sqlx::Error>(changed)
     });
-    assert_eq!(changed.expect("it is edited"), 1);
+    changed.expect("it is edited")
 }

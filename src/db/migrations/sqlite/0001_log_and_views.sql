@@ -1,6 +1,7 @@
 -- The log: append-only, gap-free from 1.
 CREATE TABLE events (
-    sequence        BIGINT PRIMARY KEY,
+    -- The row's number: a search by any other key would load the manifests it passes.
+    sequence        INTEGER PRIMARY KEY,
     event_type      TEXT   NOT NULL,
     subject_kind    TEXT   NOT NULL,
     subject_id      TEXT   NOT NULL,
@@ -14,7 +15,7 @@ CREATE TABLE events (
     root            BLOB,
     -- Last, so that the rest is read without a walk through the pages of a manifest.
     payload         BLOB   NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX events_of_package ON events (package_id, sequence);
 
 -- One row: the end of the log and the right edge of its tree.
