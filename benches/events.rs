@@ -118,6 +118,7 @@ fn manifest() -> Vec<u8> {
             created_at: Timestamp(1_700_000_000_123_456),
             sequence: Sequence(number),
             ingested_by: "ci".to_owned(),
+            copied_from: None,
             attributes: ObjectAttributes::default(),
             location: location(),
         });

@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 use holdfast::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use holdfast::domain::event::{
     BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
-    FileSuperseded, HoldApplied, HoldReleased, PackageCreated, PackageDeleted, PackageFinalized,
-    Recorded, RetentionDefaultApplied, RetentionExtended,
+    FileSuperseded, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
+    PackageDeleted, PackageFinalized, PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
+    RetentionExtended,
 };
 use holdfast::domain::file::{
     ChecksumKind, FilePart, FileRecord, Location, ObjectAttributes, StoredChecksum,
@@ -26,6 +27,7 @@ use holdfast::domain::name::{ObjectKey, PackageName};
 use holdfast::domain::package::{PackageRecord, PackageStatus, WriteMode};
 use holdfast::domain::payload::payload_to_json;
 use holdfast::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
+use holdfast::domain::schema::SchemaSlug;
 
 const PACKAGE: &str = "0193f0c4-7f1e-7c3a-9c1f-0123456789ab";
 const OTHER_PACKAGE: &str = "0193f0c4-7f1e-7c3a-9c1f-ba9876543210";
@@ -274,6 +276,7 @@ fn events() -> Vec<(&'static str, Event)> {
     ]
     .into_iter()
     .chain(retention_events())
+    .chain(schema_events())
     .collect()
 }
 
@@ -294,6 +297,47 @@ fn hold_applied(kind: HoldKind, reason: &str) -> Event {
         kind,
         reason: reason.to_owned(),
     })
+}
+
+fn schema_events() -> Vec<(&'static str, Event)> {
+    vec![
+        (
+            "metadata_schema_registered",
+            Event::MetadataSchemaRegistered(MetadataSchemaRegistered {
+                schema_id: SCHEMA.parse().unwrap(),
+                slug: SchemaSlug::parse("release").unwrap(),
+                version: 2,
+                json_schema: json!({
+                    "$schema": "https://json-schema.org/draft/2020-12/schema",
+                    "type": "object",
+                    "required": ["branch", "größe"],
+                    "properties": {
+                        "branch": {"type": "string", "pattern": "^[a-z]+$"},
+                        "größe": {"type": "number", "minimum": 0.5, "maximum": 1e21},
+                    },
+                    "additionalProperties": false,
+                }),
+            }),
+        ),
+        (
+            "package_metadata_updated_full",
+            Event::PackageMetadataUpdated(PackageMetadataUpdated {
+                package_id: package_id(),
+                metadata: json!({"branch": "main", "größe": 1.0, "parts": [null, {"": -1}]}),
+                metadata_schema_id: Some(SCHEMA.to_owned()),
+                tags: texts(&[("team", "core"), ("Zone", "eu"), ("é", "")]),
+            }),
+        ),
+        (
+            "package_metadata_updated_empty",
+            Event::PackageMetadataUpdated(PackageMetadataUpdated {
+                package_id: package_id(),
+                metadata: json!({}),
+                metadata_schema_id: None,
+                tags: BTreeMap::new(),
+            }),
+        ),
+    ]
 }
 
 fn retention_events() -> Vec<(&'static str, Event)> {
@@ -385,10 +429,24 @@ fn manifest_file(
         ingested_by: "ci".to_owned(),
         attributes: event.attributes,
         location: event.location,
+        copied_from: event.copied_from,
     }
 }
 
 fn manifest() -> Vec<u8> {
+    manifest_with(|_| {})
+}
+
+/// The manifest of a package one of whose files was copied from another package.
+fn manifest_promoted() -> Vec<u8> {
+    manifest_with(|file| {
+        if file.key.as_str() == "data/empty" {
+            file.copied_from = Some((OTHER_PACKAGE.parse().unwrap(), file_id(NEXT_FILE)));
+        }
+    })
+}
+
+fn manifest_with(change: impl Fn(&mut FileRecord)) -> Vec<u8> {
     let package = PackageRecord {
         id: package_id(),
         bucket: PackageName::parse("release-1.2.0").unwrap(),
@@ -440,7 +498,9 @@ fn manifest() -> Vec<u8> {
             "97ab7d414a0df5138afc887ee74a0aff",
         ),
     ] {
-        builder.push(&manifest_file(number, path, content, media_type, md5));
+        let mut file = manifest_file(number, path, content, media_type, md5);
+        change(&mut file);
+        builder.push(&file);
     }
     builder.finish(&ManifestHead {
         active_holds: &[],
@@ -542,6 +602,18 @@ fn the_manifest_is_that_of_cbor2_and_its_projection_that_of_rfc8785() {
         text(jcs::project(&bytes).unwrap()),
         text(read("manifest.json"))
     );
+}
+
+#[test]
+fn a_file_that_was_copied_says_from_where_in_the_manifest() {
+    let bytes = read("manifest_promoted.cbor");
+    assert_eq!(hex::encode(manifest_promoted()), hex::encode(&bytes));
+    let projected = text(jcs::project(&bytes).unwrap());
+    assert_eq!(projected, text(read("manifest_promoted.json")));
+    // The origin is no part of the content.
+    let (plain, promoted) = (manifest(), manifest_promoted());
+    let content = |bytes: &[u8]| Manifest::decode(bytes).unwrap().content_digest;
+    assert_eq!(content(&plain), content(&promoted));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Endpoint to handler, one line each.
 
 use crate::api::routes::Operation;
-use crate::api::{consumers, events, files, health, packages, retention};
+use crate::api::{consumers, events, files, health, packages, retention, schemas};
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
@@ -25,6 +25,7 @@ pub async fn dispatch(
         Operation::ListPackages => packages::list_packages(request, context).await,
         Operation::CreatePackage => packages::create_package(request, context).await,
         Operation::GetPackage => packages::get_package(&request),
+        Operation::UpdatePackage => packages::update_package(request, context).await,
         Operation::DeletePackage => packages::delete_package(request, context).await,
         Operation::FinalizePackage => packages::finalize_package(request, context).await,
         Operation::GetManifest => packages::get_manifest(request, context).await,
@@ -42,6 +43,9 @@ pub async fn dispatch(
         Operation::SweepRetention => retention::sweep(request, context).await,
         Operation::ListRetentionClasses => retention::list_classes(request, context).await,
         Operation::PutRetentionClass => retention::put_class(request, context).await,
+        Operation::ListSchemas => schemas::list_schemas(request, context).await,
+        Operation::GetSchema => schemas::get_schema(request, context).await,
+        Operation::PutSchema => schemas::put_schema(request, context).await,
         Operation::NotBuilt => Err(not_built(&request)),
     }
 }

@@ -10,3 +10,4 @@ pub mod packages;
 pub mod paging;
 pub mod retention;
 pub mod routes;
+pub mod schemas;

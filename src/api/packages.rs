@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::paging::{MAX_LIMIT, limit};
+use crate::domain::description::Change;
 use crate::domain::name::PackageName;
 use crate::domain::package::{PackageRecord, PackageStatus, Rejection, WriteMode};
 use crate::domain::verb::Verb;
@@ -15,6 +16,7 @@ use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
+use crate::registry::describe::UpdatePackage;
 use crate::registry::error::Error;
 use crate::registry::forms::{package_json, read_finalize};
 use crate::registry::packages::{CreatePackage, PackageFilter};
@@ -146,6 +148,43 @@ fn read_package(body: &[u8], actor: &str) -> Result<CreatePackage, Fault> {
 /// `GET /packages/{p}`: the package as it stands.
 pub fn get_package(request: &Request) -> Result<Reply, Fault> {
     Reply::json(&package_json(request.package()))
+}
+
+/// The body of `PATCH /packages/{p}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ChangeForm {
+    metadata: Option<serde_json::Map<String, Value>>,
+    metadata_schema: Option<String>,
+    tags: Option<serde_json::Map<String, Value>>,
+}
+
+/// `PATCH /packages/{p}`: changes metadata, its schema and tags of an open package, as a merge patch
+/// (RFC 7396): members that are null go, the others are set. The package as it is then.
+pub async fn update_package(mut request: Request, context: &Context) -> Result<Reply, Fault> {
+    let body = request.document().await?;
+    let command = read_change(&body, request.actor())?;
+    let id = request.package().id;
+    let package = context.registry.update_package(id, command).await?;
+    Reply::json(&package_json(&package))
+}
+
+fn read_change(body: &[u8], actor: &str) -> Result<UpdatePackage, Fault> {
+    // By way of a map: a struct would also be read from an array.
+    let form = serde_json::from_slice(body);
+    let form = form.and_then(|members| serde_json::from_value(Value::Object(members)));
+    let form: ChangeForm = form.map_err(|error| {
+        Fault::new(Code::InvalidArgument).message(format!(
+            "The body is JSON such as {{\"metadata\": {{…}}, \"tags\": {{…}}}}: {error}."
+        ))
+    })?;
+    let merge = |members| Change::Merge(Value::Object(members));
+    Ok(UpdatePackage {
+        metadata: form.metadata.map(merge),
+        metadata_schema: form.metadata_schema,
+        tags: form.tags.map(merge),
+        actor: actor.to_owned(),
+    })
 }
 
 /// `DELETE /packages/{p}`: ends an open, empty package; 204.

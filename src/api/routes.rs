@@ -64,6 +64,14 @@ pub enum Operation {
     ListRetentionClasses,
     /// The definition of a retention class.
     PutRetentionClass,
+    /// A change of a package's metadata and tags.
+    UpdatePackage,
+    /// A page of metadata schemas.
+    ListSchemas,
+    /// One metadata schema.
+    GetSchema,
+    /// A new metadata schema.
+    PutSchema,
     /// An endpoint that is promised and not built yet.
     NotBuilt,
 }
@@ -100,6 +108,10 @@ impl Operation {
             Self::SweepRetention => "SweepRetention",
             Self::ListRetentionClasses => "ListRetentionClasses",
             Self::PutRetentionClass => "PutRetentionClass",
+            Self::UpdatePackage => "UpdatePackage",
+            Self::ListSchemas => "ListSchemas",
+            Self::GetSchema => "GetSchema",
+            Self::PutSchema => "PutSchema",
             Self::NotBuilt => "NotBuilt",
         }
     }
@@ -111,6 +123,8 @@ const FINALIZE: Access = Access::Package(Verb::Finalize);
 const READ: Access = Access::Package(Verb::Read);
 const RETAIN: Access = Access::Package(Verb::Retain);
 const HOLD: Access = Access::Package(Verb::Hold);
+const WRITE: Access = Access::Package(Verb::Write);
+const ADMIN: Access = Access::Everywhere(Verb::Admin);
 
 const EVENT_KEYS: &[&str] = &["since", "limit", "wait", "types", "package", "payloads"];
 const CONSUMER_EVENT_KEYS: &[&str] = &["limit", "wait", "payloads"];
@@ -145,6 +159,7 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::GET,    Scope::Extension("packages"),                        &[], PACKAGE_KEYS, Operation::ListPackages,      Access::Caller,   BodyKind::None),
     row(Method::POST,   Scope::Extension("packages"),                        &[], &[],          Operation::CreatePackage,     Access::Caller,   BodyKind::Document(256 * KIB)),
     row(Method::GET,    Scope::Extension("packages/{p}"),                    &[], &[],          Operation::GetPackage,        LIST,             BodyKind::None),
+    row(Method::PATCH,  Scope::Extension("packages/{p}"),                    &[], &[],          Operation::UpdatePackage,     WRITE,            BodyKind::Document(256 * KIB)),
     row(Method::DELETE, Scope::Extension("packages/{p}"),                    &[], &[],          Operation::DeletePackage,     DELETE,           BodyKind::None),
     row(Method::POST,   Scope::Extension("packages/{p}/finalize"),           &[], &[],          Operation::FinalizePackage,   FINALIZE,         SMALL),
     row(Method::GET,    Scope::Extension("packages/{p}/manifest"),           &[], &["format"],  Operation::GetManifest,       READ,             BodyKind::None),
@@ -164,8 +179,9 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::POST,   Scope::Extension("retention/sweep"),                 &[], &[],          Operation::SweepRetention,    Access::Caller,   SMALL),
     row(Method::GET,    Scope::Extension("retention-classes"),               &[], PAGE_KEYS,    Operation::ListRetentionClasses,Access::Caller,   BodyKind::None),
     row(Method::PUT,    Scope::Extension("retention-classes/{id}"),          &[], &[],          Operation::PutRetentionClass, Access::Caller,   SMALL),
-    row(Method::GET,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
-    row(Method::PUT,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::Document(256 * KIB)),
+    row(Method::GET,    Scope::Extension("metadata-schemas"),                &[], PAGE_KEYS,    Operation::ListSchemas,       Access::Caller,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("metadata-schemas/{slug}"),         &[], &["version"], Operation::GetSchema,         Access::Caller,   BodyKind::None),
+    row(Method::PUT,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::PutSchema,         ADMIN,            BodyKind::Document(256 * KIB)),
     row(Method::POST,   Scope::Extension("verifications"),                   &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
     row(Method::GET,    Scope::Extension("verifications/{run}"),             &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
 ];

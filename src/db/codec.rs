@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 
 use crate::db::error::{DbError, Result};
 use crate::domain::digest::ContentAddress;
-use crate::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp, UploadId};
+use crate::domain::ids::{FileId, LocationId, PackageId, SchemaId, Sequence, Timestamp, UploadId};
 use crate::domain::name::{ObjectKey, PackageName};
 
 /// Reads the columns of a row, by position, into domain types.
@@ -128,6 +128,20 @@ impl<'r> Columns<'r> {
     pub fn file_id(&mut self) -> Result<FileId> {
         let bytes = self.bytes()?;
         FileId::from_slice(&bytes).ok_or_else(|| self.corrupt("no file id"))
+    }
+
+    /// A file's id or NULL.
+    pub fn file_id_or_null(&mut self) -> Result<Option<FileId>> {
+        let bytes = self.bytes_or_null()?;
+        bytes
+            .map(|bytes| FileId::from_slice(&bytes).ok_or_else(|| self.corrupt("no file id")))
+            .transpose()
+    }
+
+    /// A schema's id.
+    pub fn schema_id(&mut self) -> Result<SchemaId> {
+        let bytes = self.bytes()?;
+        SchemaId::from_slice(&bytes).ok_or_else(|| self.corrupt("no schema id"))
     }
 
     /// A location's id.

@@ -18,7 +18,7 @@ use crate::domain::payload::decode_attributes;
 
 const RECORD: &str = "SELECT f.id, f.package_id, f.relative_path, f.media_type, f.size_bytes, \
     f.address, f.sha256, f.etag, f.created_at, f.sequence, f.ingested_by, f.attributes, \
-    l.id, l.backend_id, l.object_key FROM ";
+    l.id, l.backend_id, l.object_key, f.copied_from_package, f.copied_from_file FROM ";
 
 /// The bytes just above every key: UTF-8 never holds 0xff.
 const ABOVE_ALL_KEYS: u8 = 0xff;
@@ -289,6 +289,9 @@ fn record(row: &AnyRow) -> Result<FileRecord> {
             backend_id: columns.text()?,
             object_key: columns.text()?,
         },
+        copied_from: columns
+            .package_id_or_null()?
+            .zip(columns.file_id_or_null()?),
     })
 }
 

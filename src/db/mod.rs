@@ -18,6 +18,7 @@ pub mod pool;
 pub mod replay;
 pub mod retention;
 pub mod rows;
+pub mod schemas;
 pub mod script;
 pub mod sealing;
 pub mod tx;

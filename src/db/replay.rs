@@ -85,6 +85,7 @@ async fn digest_view(connection: &mut AnyConnection, table: &str) -> Result<(Str
         "packages" | "files" | "retention_classes" => "id",
         "retention_state" => "package_id",
         "holds" => "package_id, id",
+        "metadata_schemas" => "slug, version",
         "objects" => "package_id, relative_path",
         "storage_locations" => "file_id, id",
         _ => "content_address, backend_id, file_id",

@@ -13,7 +13,8 @@ use crate::db::error::{DbError, Result};
 use crate::db::log::{Appended, LogHead};
 use crate::db::packages::PackageState;
 use crate::db::script::Script;
-use crate::db::{blobs, files, log, packages, retention, views};
+use crate::db::{blobs, files, log, packages, retention, schemas, views};
+use crate::domain::description::Description;
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
@@ -21,6 +22,7 @@ use crate::domain::merkle::leaf_hash;
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::{CurrentFile, Package, PackageStatus};
 use crate::domain::retention::{DEFAULT_CLASS, Hold, Retention, RetentionClass};
+use crate::domain::schema::{SchemaSlug, SchemaVersion, canonical_schema, schema_digest};
 
 /// What a unit will read, so that a batch can load it at once.
 #[derive(Debug, Clone, Default)]
@@ -235,6 +237,50 @@ impl<'c> WriteTx<'c> {
             self.classes.insert(id.to_owned(), class);
         }
         Ok(self.classes.get(id).cloned().flatten())
+    }
+
+    /// What a package says of itself; `None` if there is no such package.
+    pub async fn description(&mut self, id: PackageId) -> Result<Option<Description>> {
+        let mut appended = self.appended.iter().rev();
+        let described = appended.find_map(|appended| match &appended.recorded.event {
+            Event::PackageCreated(event) if event.package_id == id => Some(Description {
+                metadata: event.metadata.clone(),
+                metadata_schema_id: event.metadata_schema_id.clone(),
+                tags: event.tags.clone(),
+            }),
+            Event::PackageMetadataUpdated(event) if event.package_id == id => Some(Description {
+                metadata: event.metadata.clone(),
+                metadata_schema_id: event.metadata_schema_id.clone(),
+                tags: event.tags.clone(),
+            }),
+            _ => None,
+        });
+        if described.is_some() {
+            return Ok(described);
+        }
+        let record = packages::find(&mut *self.connection, id).await?;
+        Ok(record.map(|record| Description {
+            metadata: record.metadata,
+            metadata_schema_id: record.metadata_schema_id,
+            tags: record.tags,
+        }))
+    }
+
+    /// The versions of a metadata schema, in order.
+    pub async fn schema_versions(&mut self, slug: &SchemaSlug) -> Result<Vec<SchemaVersion>> {
+        let mut versions = schemas::versions(&mut *self.connection, slug).await?;
+        for appended in &self.appended {
+            if let Event::MetadataSchemaRegistered(event) = &appended.recorded.event
+                && event.slug == *slug
+            {
+                versions.push(SchemaVersion {
+                    version: event.version,
+                    id: event.schema_id,
+                    digest: schema_digest(&canonical_schema(&event.json_schema)),
+                });
+            }
+        }
+        Ok(versions)
     }
 
     /// Notes that a finalize has closed a package until an instant, or opened it again.

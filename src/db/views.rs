@@ -14,17 +14,18 @@ use crate::db::rows::{ForRows, InsertRows};
 use crate::db::script::{Script, Values};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
-    Event, FileIngested, HoldApplied, HoldReleased, PackageCreated, Recorded,
-    RetentionDefaultApplied,
+    Event, FileIngested, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
+    PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
 };
 use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::PackageStatus;
 use crate::domain::payload::{LOCATION_RECORDED, RETRIEVAL_TIER, encode_attributes};
 use crate::domain::retention::RetentionClass;
+use crate::domain::schema::{canonical_schema, schema_digest};
 
 /// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
-pub const VIEW_TABLES: [&str; 8] = [
+pub const VIEW_TABLES: [&str; 9] = [
     "packages",
     "retention_classes",
     "retention_state",
@@ -33,6 +34,7 @@ pub const VIEW_TABLES: [&str; 8] = [
     "objects",
     "storage_locations",
     "part_references",
+    "metadata_schemas",
 ];
 
 /// Applies events, in order, to the views, after what a script holds: some of it is run, and the
@@ -53,6 +55,7 @@ pub async fn apply(
                     .await?;
                 insert_package(script, recorded, event);
             }
+            Event::MetadataSchemaRegistered(event) => insert_schema(script, recorded, event),
             Event::RetentionDefaultApplied(event) => insert_retention(script, recorded, event),
             Event::RetentionClassDefined(class) => define_class(script, recorded, class),
             Event::RetentionExtended(event) => {
@@ -90,14 +93,15 @@ struct Outcome<'e> {
     gone: Vec<FileId>,
     /// The current file of each key that changed.
     current: BTreeMap<(PackageId, &'e ObjectKey), Option<FileId>>,
-    packages: HashMap<PackageId, PackageChange>,
+    packages: HashMap<PackageId, PackageChange<'e>>,
 }
 
 #[derive(Default)]
-struct PackageChange {
+struct PackageChange<'e> {
     last_sequence: Sequence,
     file_count: i64,
     total_bytes: i64,
+    description: Option<&'e PackageMetadataUpdated>,
     end: Option<PackageEnd>,
 }
 
@@ -108,7 +112,7 @@ struct PackageEnd {
 }
 
 impl<'e> Outcome<'e> {
-    fn package(&mut self, id: PackageId) -> &mut PackageChange {
+    fn package(&mut self, id: PackageId) -> &mut PackageChange<'e> {
         self.packages.entry(id).or_default()
     }
 
@@ -126,6 +130,9 @@ impl<'e> Outcome<'e> {
             Event::FileRemoved(event) => {
                 self.current.insert((event.package_id, &event.key), None);
                 self.drop_file(event.package_id, event.file_id);
+            }
+            Event::PackageMetadataUpdated(event) => {
+                self.package(event.package_id).description = Some(event);
             }
             Event::PackageFinalized(event) => {
                 let manifest = (
@@ -209,6 +216,11 @@ impl<'e> Outcome<'e> {
                 .bind(to_int(recorded.sequence.0))
                 .bind(recorded.actor.clone())
                 .bind(encode_attributes(&file.attributes))
+                .bind(
+                    file.copied_from
+                        .map(|(package, _)| package.as_bytes().to_vec()),
+                )
+                .bind(file.copied_from.map(|(_, file)| file.as_bytes().to_vec()))
         });
         INSERT_LOCATIONS.add(script, &files, |values, (_, file)| {
             values
@@ -270,8 +282,9 @@ impl<'e> Outcome<'e> {
 
 const INSERT_FILES: InsertRows = InsertRows {
     into: "files (id, package_id, relative_path, media_type, size_bytes, address, \
-             sha256, etag, created_at, sequence, ingested_by, attributes)",
-    columns: 12,
+             sha256, etag, created_at, sequence, ingested_by, attributes, copied_from_package, \
+             copied_from_file)",
+    columns: 14,
     on_conflict: "",
 };
 
@@ -372,6 +385,26 @@ fn define_class(script: &mut Script, recorded: &Recorded, class: &RetentionClass
 
 /// The class is taken as it stands at this place of the log. A package's second such event, at its
 /// finalize, only sets the expiry.
+fn insert_schema(script: &mut Script, recorded: &Recorded, event: &MetadataSchemaRegistered) {
+    let canonical = canonical_schema(&event.json_schema);
+    let digest = schema_digest(&canonical);
+    script.add(
+        "INSERT INTO metadata_schemas (slug, version, schema_id, json_schema, digest, sequence, \
+         created_at, created_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        |values| {
+            values
+                .bind(event.slug.to_string())
+                .bind(to_int(event.version))
+                .bind(event.schema_id.as_bytes().to_vec())
+                .bind(canonical)
+                .bind(digest.0.to_vec())
+                .bind(to_int(recorded.sequence.0))
+                .bind(recorded.created_at.0)
+                .bind(recorded.actor.clone())
+        },
+    );
+}
+
 fn insert_retention(script: &mut Script, recorded: &Recorded, event: &RetentionDefaultApplied) {
     let fallback = RetentionClass::unlimited(&event.retention_class);
     script.add(
@@ -476,7 +509,7 @@ fn touch_retention(script: &mut Script, recorded: &Recorded, id: PackageId) {
     );
 }
 
-fn update_package(script: &mut Script, id: PackageId, change: &PackageChange) {
+fn update_package(script: &mut Script, id: PackageId, change: &PackageChange<'_>) {
     script.add(
         "UPDATE packages SET last_sequence = ?, file_count = file_count + ?, \
          total_bytes = total_bytes + ? WHERE id = ?",
@@ -488,6 +521,18 @@ fn update_package(script: &mut Script, id: PackageId, change: &PackageChange) {
                 .bind(id.as_bytes().to_vec())
         },
     );
+    if let Some(description) = change.description {
+        script.add(
+            "UPDATE packages SET metadata = ?, metadata_schema_id = ?, tags = ? WHERE id = ?",
+            |values| {
+                values
+                    .bind(description.metadata.to_string())
+                    .bind(description.metadata_schema_id.clone())
+                    .bind(serde_json::json!(description.tags).to_string())
+                    .bind(id.as_bytes().to_vec())
+            },
+        );
+    }
     let Some(end) = &change.end else {
         return;
     };

@@ -10,10 +10,11 @@ use bytes::Bytes;
 
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::{FileRecord, Location, ObjectAttributes};
-use crate::domain::ids::{FileId, HoldId, PackageId, Sequence, Timestamp};
+use crate::domain::ids::{FileId, HoldId, PackageId, SchemaId, Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
 use crate::domain::retention::{HoldKind, RetentionClass};
+use crate::domain::schema::SchemaSlug;
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,10 @@ pub enum Event {
     EligibilityRevoked(EligibilityRevoked),
     /// `v1.storage.blob_reclaimed`
     BlobReclaimed(BlobReclaimed),
+    /// `v1.metadata_schema.registered`
+    MetadataSchemaRegistered(MetadataSchemaRegistered),
+    /// `v1.package.metadata_updated`
+    PackageMetadataUpdated(PackageMetadataUpdated),
 }
 
 /// What an event is about.
@@ -59,16 +64,19 @@ pub enum Subject {
     Class(String),
     /// Stored bytes.
     Blob(ContentAddress),
+    /// A metadata schema.
+    Schema(SchemaId),
 }
 
 impl Subject {
-    /// The word in the log: `package`, `retention`, `class`, `storage`.
+    /// The word in the log: `package`, `retention`, `class`, `storage`, `schema`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Package(_) => "package",
             Self::Retention(_) => "retention",
             Self::Class(_) => "class",
             Self::Blob(_) => "storage",
+            Self::Schema(_) => "schema",
         }
     }
 
@@ -78,6 +86,7 @@ impl Subject {
             Self::Package(id) | Self::Retention(id) => id.to_string(),
             Self::Class(id) => id.clone(),
             Self::Blob(address) => address.to_string(),
+            Self::Schema(id) => id.to_string(),
         }
     }
 }
@@ -179,6 +188,7 @@ impl FileIngested {
             ingested_by: recorded.actor.clone(),
             attributes: self.attributes.clone(),
             location: self.location.clone(),
+            copied_from: self.copied_from,
         }
     }
 }
@@ -367,6 +377,42 @@ impl BlobReclaimed {
     pub const TYPE: &'static str = "v1.storage.blob_reclaimed";
 }
 
+/// A metadata schema is there for packages to ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetadataSchemaRegistered {
+    /// The subject: this version.
+    pub schema_id: SchemaId,
+    /// The slug.
+    pub slug: SchemaSlug,
+    /// The version of the slug.
+    pub version: u64,
+    /// A JSON Schema that JCS can carry.
+    pub json_schema: serde_json::Value,
+}
+
+impl MetadataSchemaRegistered {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.metadata_schema.registered";
+}
+
+/// An open package says something else of itself: all of it as it is now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PackageMetadataUpdated {
+    /// The subject.
+    pub package_id: PackageId,
+    /// A JSON object that JCS can carry.
+    pub metadata: serde_json::Value,
+    /// The metadata schema's identifier.
+    pub metadata_schema_id: Option<String>,
+    /// Plain bucket tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl PackageMetadataUpdated {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.package.metadata_updated";
+}
+
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -410,6 +456,8 @@ impl Event {
             Self::DeletionEligible(_) => DeletionEligible::TYPE,
             Self::EligibilityRevoked(_) => EligibilityRevoked::TYPE,
             Self::BlobReclaimed(_) => BlobReclaimed::TYPE,
+            Self::MetadataSchemaRegistered(_) => MetadataSchemaRegistered::TYPE,
+            Self::PackageMetadataUpdated(_) => PackageMetadataUpdated::TYPE,
         }
     }
 
@@ -430,6 +478,8 @@ impl Event {
             Self::DeletionEligible(event) => Subject::Retention(event.package_id),
             Self::EligibilityRevoked(event) => Subject::Retention(event.package_id),
             Self::BlobReclaimed(event) => Subject::Blob(event.address),
+            Self::MetadataSchemaRegistered(event) => Subject::Schema(event.schema_id),
+            Self::PackageMetadataUpdated(event) => Subject::Package(event.package_id),
         }
     }
 
@@ -437,7 +487,7 @@ impl Event {
     pub fn package_id(&self) -> Option<PackageId> {
         match self.subject() {
             Subject::Package(id) | Subject::Retention(id) => Some(id),
-            Subject::Class(_) | Subject::Blob(_) => None,
+            Subject::Class(_) | Subject::Blob(_) | Subject::Schema(_) => None,
         }
     }
 }

@@ -142,6 +142,8 @@ pub struct FileRecord {
     pub attributes: ObjectAttributes,
     /// Where the bytes are.
     pub location: Location,
+    /// The file that it was copied from.
+    pub copied_from: Option<(PackageId, FileId)>,
 }
 
 impl FileRecord {

@@ -71,6 +71,10 @@ uuid_newtype!(
     /// A hold on a package.
     HoldId
 );
+uuid_newtype!(
+    /// One version of a metadata schema.
+    SchemaId
+);
 
 /// A position in the event log: gap-free from 1; 0 is "before the first event".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -22,6 +22,11 @@ pub fn project(document: &[u8]) -> Result<Vec<u8>, NotCanonical> {
     Ok(out)
 }
 
+/// The canonical form of a JSON value that `json::check` has passed.
+pub fn canonical(value: &serde_json::Value) -> String {
+    serde_json_canonicalizer::to_string(value).expect("a JSON value has no number that is none")
+}
+
 fn put_item(
     reader: &mut Reader<'_>,
     out: &mut Vec<u8>,

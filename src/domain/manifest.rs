@@ -137,6 +137,12 @@ fn file_entry(map: &mut MapWriter<'_>, file: &FileRecord) {
     map.text("etag", &file.etag);
     map.text("media_type", &file.media_type);
     map.uint("size_bytes", file.size_bytes);
+    if let Some((package_id, file_id)) = file.copied_from {
+        map.map("copied_from", |map| {
+            map.text("file_id", &file_id.to_string());
+            map.text("package_id", &package_id.to_string());
+        });
+    }
     map.text("ingested_at", &file.created_at.to_isoformat());
     map.text("ingested_by", &file.ingested_by);
     map.text("relative_path", file.key.as_str());
@@ -451,6 +457,7 @@ mod tests {
                 backend_id: "local".to_owned(),
                 object_key: "x".to_owned(),
             },
+            copied_from: None,
         }
     }
 

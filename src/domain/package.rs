@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::condition::{ConditionFailed, WriteCondition};
+use crate::domain::description::InvalidDescription;
 use crate::domain::digest::ContentAddress;
 use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp, UploadId};
 use crate::domain::name::PackageName;
@@ -180,6 +181,20 @@ pub enum Rejection {
     /// A finalized package had the name, and ended.
     #[error("the bucket name belonged to a finalized package and is not used again")]
     NameRetired,
+    /// A package asks for a metadata schema that is not registered.
+    #[error("there is no metadata schema '{0}'")]
+    NoSuchSchema(String),
+    /// A slug has another metadata schema.
+    #[error("the metadata schema '{slug}' cannot be registered so: {reason}")]
+    SchemaConflict {
+        /// The slug.
+        slug: String,
+        /// What there is, and what to ask for.
+        reason: String,
+    },
+    /// A package cannot say this of itself.
+    #[error(transparent)]
+    Description(#[from] InvalidDescription),
     /// A package asks for a class that is not defined.
     #[error("there is no retention class '{0}'")]
     UnknownRetentionClass(String),

@@ -15,14 +15,16 @@ use crate::domain::cbor::json::to_json;
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
     BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
-    FileSuperseded, HoldApplied, HoldReleased, PackageCreated, PackageDeleted, PackageFinalized,
-    RetentionDefaultApplied, RetentionExtended, UnreadableEvent,
+    FileSuperseded, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
+    PackageDeleted, PackageFinalized, PackageMetadataUpdated, RetentionDefaultApplied,
+    RetentionExtended, UnreadableEvent,
 };
 use crate::domain::file::{ChecksumKind, FilePart, Location, ObjectAttributes, StoredChecksum};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
 use crate::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
+use crate::domain::schema::SchemaSlug;
 
 /// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
 /// 2.5 MB; manifests are payloads too, but are not decoded here.
@@ -89,6 +91,17 @@ impl Event {
                 map.nullable_text("expires_at", isoformat(event.expires_at).as_deref());
                 map.uint("cause_sequence", event.cause_sequence.0);
             }),
+            Self::MetadataSchemaRegistered(event) => encode_map(|map| {
+                map.text("slug", event.slug.as_str());
+                map.uint("version", event.version);
+                map.text("schema_id", &event.schema_id.to_string());
+                map.json("json_schema", &event.json_schema);
+            }),
+            Self::PackageMetadataUpdated(event) => encode_map(|map| {
+                map.map("tags", |map| texts(map, &event.tags));
+                map.json("metadata", &event.metadata);
+                map.nullable_text("metadata_schema_id", event.metadata_schema_id.as_deref());
+            }),
             Self::BlobReclaimed(event) => encode_map(|map| {
                 map.text("reason", &event.reason);
                 map.text("backend_id", &event.backend_id);
@@ -124,6 +137,8 @@ impl Event {
             EligibilityRevoked::TYPE => Reader::OfPackage(read_eligibility_revoked),
             RetentionClass::TYPE => Reader::OfNone(read_retention_class),
             BlobReclaimed::TYPE => Reader::OfNone(read_blob_reclaimed),
+            MetadataSchemaRegistered::TYPE => Reader::OfNone(read_metadata_schema_registered),
+            PackageMetadataUpdated::TYPE => Reader::OfPackage(read_package_metadata_updated),
             PackageFinalized::TYPE => {
                 let package_id = package_id.ok_or_else(|| unreadable(NO_PACKAGE.to_owned()))?;
                 return Ok(Some(Self::PackageFinalized(PackageFinalized {
@@ -509,6 +524,29 @@ fn read_blob_reclaimed(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
     }))
 }
 
+fn read_metadata_schema_registered(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
+    Ok(Event::MetadataSchemaRegistered(MetadataSchemaRegistered {
+        schema_id: fields.parse("schema_id", |text| text.parse().ok())?,
+        slug: fields.parse("slug", |text| SchemaSlug::parse(text).ok())?,
+        version: fields.uint("version")?,
+        json_schema: fields.json("json_schema")?,
+    }))
+}
+
+fn read_package_metadata_updated(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::PackageMetadataUpdated(PackageMetadataUpdated {
+        package_id,
+        metadata: fields.json_object("metadata")?,
+        metadata_schema_id: fields
+            .optional_text("metadata_schema_id")?
+            .map(str::to_owned),
+        tags: read_texts(fields, "tags")?,
+    }))
+}
+
 fn texts(map: &mut MapWriter<'_>, texts: &BTreeMap<String, String>) {
     for (key, value) in texts {
         map.text(key, value);
@@ -540,7 +578,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::domain::cbor::json::tests::any_json;
-    use crate::domain::ids::{FileId, HoldId, LocationId};
+    use crate::domain::ids::{FileId, HoldId, LocationId, SchemaId};
 
     fn any_id() -> impl Strategy<Value = Uuid> {
         any::<u128>().prop_map(Uuid::from_u128)
@@ -745,6 +783,42 @@ pub(crate) mod tests {
         ]
     }
 
+    fn any_schema_event() -> impl Strategy<Value = Event> {
+        let metadata = || btree_map(any::<String>(), any_json(), 0..4);
+        let object =
+            |members: BTreeMap<_, _>| serde_json::Value::Object(members.into_iter().collect());
+        prop_oneof![
+            (
+                any_id(),
+                "[a-z0-9][a-z0-9._-]{0,30}",
+                any::<u64>(),
+                metadata()
+            )
+                .prop_map(move |(id, slug, version, schema)| {
+                    Event::MetadataSchemaRegistered(MetadataSchemaRegistered {
+                        schema_id: SchemaId(id),
+                        slug: SchemaSlug::parse(&slug).unwrap(),
+                        version,
+                        json_schema: object(schema),
+                    })
+                }),
+            (
+                any_id(),
+                metadata(),
+                option::of(any::<String>()),
+                any_texts()
+            )
+                .prop_map(move |(id, metadata, metadata_schema_id, tags)| {
+                    Event::PackageMetadataUpdated(PackageMetadataUpdated {
+                        package_id: PackageId(id),
+                        metadata: object(metadata),
+                        metadata_schema_id,
+                        tags,
+                    })
+                }),
+        ]
+    }
+
     fn any_class() -> impl Strategy<Value = Event> {
         let words = (
             select(DeletionStrategy::ALL),
@@ -829,6 +903,7 @@ pub(crate) mod tests {
                 any_small_event(),
                 any_class(),
                 any_retention_event(),
+                any_schema_event(),
             ]
         ) {
             let payload = event.payload();

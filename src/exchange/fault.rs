@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::auth::authenticate::AuthError;
 use crate::domain::consumer::ConsumerRejection;
+use crate::domain::description::InvalidDescription;
 use crate::domain::digest::ClaimMismatch;
 use crate::domain::name::InvalidName;
 use crate::domain::package::Rejection;
@@ -86,6 +87,7 @@ codes! {
     MaxMessageLengthExceeded 400 "Your request was too big.";
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size.";
     MethodNotAllowed 405 "The specified method is not allowed against this resource.";
+    MetadataSchemaConflict 409 "The metadata schema has another version already.";
     MissingContentLength 411 "You must provide the Content-Length HTTP header.";
     MissingRequestBodyError 400 "Request body is empty.";
     MissingSecurityHeader 400 "Your request was missing a required header.";
@@ -94,7 +96,9 @@ codes! {
     NoSuchEndpoint 404 "There is no such endpoint.";
     NoSuchFile 404 "The specified file does not exist.";
     NoSuchKey 404 "The specified key does not exist.";
+    NoSuchMetadataSchema 404 "There is no such metadata schema.";
     NoSuchObjectLockConfiguration 404 "The specified object does not have an ObjectLock configuration.";
+    NoSuchTagSet 404 "The TagSet does not exist";
     NoSuchUpload 404 "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
     NoSuchVersion 404 "The specified version does not exist.";
     NotImplemented 501 "A header or query you provided implies functionality that is not implemented.";
@@ -311,9 +315,14 @@ impl From<Rejection> for Fault {
             Rejection::NeverExpires
             | Rejection::NotLater { .. }
             | Rejection::TooManyHolds
+            | Rejection::NoSuchSchema(_)
             | Rejection::UnknownRetentionClass(_) => {
                 Self::new(Code::InvalidArgument).message(sentence(&rejection))
             }
+            Rejection::SchemaConflict { .. } => {
+                Self::new(Code::MetadataSchemaConflict).message(sentence(&rejection))
+            }
+            Rejection::Description(invalid) => invalid.into(),
             Rejection::NoSuchHold => Self::new(Code::NoSuchKey).message(sentence(&rejection)),
             Rejection::NotFinalized => {
                 Self::new(Code::InvalidRequest).message(sentence(&rejection))
@@ -347,6 +356,24 @@ impl From<ConsumerRejection> for Fault {
             ConsumerRejection::BeyondHead { head } => Self::new(Code::InvalidArgument)
                 .message(format!("The log ends at {head}."))
                 .detail("Head", head.to_string()),
+        }
+    }
+}
+
+impl From<InvalidDescription> for Fault {
+    fn from(invalid: InvalidDescription) -> Self {
+        match invalid {
+            InvalidDescription::Metadata(_) => {
+                Self::new(Code::InvalidArgument).message(sentence(&invalid))
+            }
+            InvalidDescription::Tag { key, reason } => {
+                let fault = Self::new(Code::InvalidTag).message(reason);
+                if key.is_empty() {
+                    fault
+                } else {
+                    fault.detail("TagKey", key)
+                }
+            }
         }
     }
 }

@@ -162,6 +162,9 @@ impl Registry {
                 .await?
                 .ok_or(Rejection::NoSuchPackage)?,
         );
+        // It was checked whenever it changed; a final package is checked again.
+        let schema = package.metadata_schema_id.as_deref();
+        self.check_described(schema, &package.metadata).await?;
         let retention = self
             .find_retention(id)
             .await?

@@ -26,6 +26,7 @@ pub fn package_json(package: &PackageRecord) -> Value {
         "subject": package.subject,
         "retention_class": package.retention_class,
         "metadata": package.metadata,
+        "metadata_schema_id": package.metadata_schema_id,
         "tags": package.tags,
         "write_mode": package.write_mode.as_str(),
         "owner": package.owner,
@@ -77,6 +78,12 @@ pub fn file_json(file: &FileRecord) -> Value {
             "algorithm": checksum.algorithm.name(),
             "kind": checksum.kind.name(),
             "value": checksum.value,
+        });
+    }
+    if let Some((package_id, file_id)) = file.copied_from {
+        value["copied_from"] = json!({
+            "package_id": package_id.to_string(),
+            "file_id": file_id.to_string(),
         });
     }
     if !attributes.parts.is_empty() {

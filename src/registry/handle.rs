@@ -19,6 +19,7 @@ use crate::registry::candidates::Candidates;
 use crate::registry::chaser::Chasers;
 use crate::registry::error::Result;
 use crate::registry::locks::FinalizeLocks;
+use crate::registry::schema_checks::SchemaChecks;
 use crate::registry::settings::RegistrySettings;
 
 /// The library's entry: cheap to clone, shared by every request.
@@ -37,6 +38,7 @@ pub(super) struct Inner {
     pub(super) content: ContentCache,
     pub(super) chasers: Chasers,
     pub(super) finalizing: FinalizeLocks,
+    pub(super) schemas: SchemaChecks,
     pub(super) candidates: Mutex<Candidates>,
     /// The epoch of the log; it changes only between two runs.
     pub(super) epoch: u64,
@@ -77,6 +79,7 @@ impl Registry {
                 content: ContentCache::default(),
                 chasers: Chasers::default(),
                 finalizing: FinalizeLocks::default(),
+                schemas: SchemaChecks::default(),
                 candidates: Mutex::default(),
                 epoch,
                 writer: Mutex::new(Some(writer)),

@@ -9,19 +9,19 @@ use crate::db::commit::Unit;
 use crate::db::packages::{self, PackageQuery, is_retired};
 use crate::db::tx::{UnitResult, WriteTx};
 use crate::db::uploads;
-use crate::domain::cbor::json;
+use crate::domain::description::{check_metadata, check_tags};
 use crate::domain::event::{Event, PackageCreated, PackageDeleted, RetentionDefaultApplied};
 use crate::domain::glob::matches;
 use crate::domain::ids::PackageId;
 use crate::domain::name::PackageName;
 use crate::domain::package::{PackageRecord, Rejection, WriteMode};
 use crate::domain::retention::{Anchor, DEFAULT_CLASS};
+use crate::domain::schema::SchemaReference;
+use crate::registry::describe::read_reference;
 use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
+use crate::registry::schemas::{Checked, Described, resolve};
 use crate::registry::settings::PackageRule;
-
-/// The most bytes of a package's metadata, as JSON.
-pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 
 /// The most bytes of a name, producer or subject.
 const MAX_WORD_BYTES: usize = 1024;
@@ -44,7 +44,7 @@ pub struct CreatePackage {
     pub retention_class: Option<String>,
     /// A JSON object; empty if `None`.
     pub metadata: Option<serde_json::Value>,
-    /// The slug of a metadata schema.
+    /// A metadata schema: `slug` or `slug@version`.
     pub metadata_schema: Option<String>,
     /// The setting's mode if `None`.
     pub write_mode: Option<WriteMode>,
@@ -76,9 +76,15 @@ impl Registry {
     /// transaction. Rejects with `NameTaken` when the bucket exists.
     pub async fn create_package(&self, command: CreatePackage) -> Result<Arc<PackageRecord>> {
         let actor = command.actor.clone();
-        let created = self.describe_package(command)?;
+        let (created, schema) = self.describe_package(command)?;
         let id = created.package_id;
-        self.commit(CreateUnit { created, actor }).await?;
+        self.commit_checked(|checked| CreateUnit {
+            created: created.clone(),
+            schema: schema.clone(),
+            checked,
+            actor: actor.clone(),
+        })
+        .await?;
         let record = self.find_package(id).await?;
         record.ok_or_else(|| Error::Internal(format!("package {id} was created but is not there")))
     }
@@ -179,7 +185,10 @@ impl Registry {
     }
 
     /// Fills in what a request leaves open: from the rules that match the bucket, then the defaults.
-    fn describe_package(&self, command: CreatePackage) -> Result<PackageCreated> {
+    fn describe_package(
+        &self,
+        command: CreatePackage,
+    ) -> Result<(PackageCreated, Option<SchemaReference>)> {
         let settings = &self.inner.settings;
         let bucket = command.bucket;
         let rules: Vec<&PackageRule> = settings
@@ -194,11 +203,9 @@ impl Registry {
         let or_rule = |given: Option<String>, of: fn(&PackageRule) -> &Option<String>| {
             given.or_else(|| rules.iter().find_map(|rule| of(rule).clone()))
         };
-        if let Some(slug) = command.metadata_schema {
-            return Err(Error::InvalidArgument(format!(
-                "there is no metadata schema '{slug}'"
-            )));
-        }
+        check_tags(&command.tags).map_err(Rejection::from)?;
+        let schema = or_rule(command.metadata_schema, |rule| &rule.metadata_schema);
+        let schema = schema.as_deref().map(read_reference).transpose()?;
         let class_id = or_rule(command.retention_class, |rule| &rule.retention_class)
             .unwrap_or_else(|| DEFAULT_CLASS.to_owned());
         let mode = command.write_mode.map(|mode| mode.as_str().to_owned());
@@ -224,7 +231,7 @@ impl Registry {
             tags: command.tags,
             bucket,
         };
-        Ok(created)
+        Ok((created, schema))
     }
 }
 
@@ -247,22 +254,15 @@ fn metadata(given: Option<serde_json::Value>, rules: &[&PackageRule]) -> Result<
                 .map(|(key, value)| (key.clone(), value.clone())),
         );
     }
-    match given {
-        None => {}
-        Some(serde_json::Value::Object(given)) => all.extend(given),
-        Some(_) => {
-            return Err(Error::InvalidArgument(
-                "the metadata of a package is a JSON object".into(),
-            ));
+    let all = match given {
+        None => all.into(),
+        Some(serde_json::Value::Object(given)) => {
+            all.extend(given);
+            all.into()
         }
-    }
-    let all = serde_json::Value::Object(all);
-    json::check(&all).map_err(|error| Error::InvalidArgument(format!("metadata: {error}")))?;
-    if all.to_string().len() > MAX_METADATA_BYTES {
-        return Err(Error::InvalidArgument(format!(
-            "the metadata of a package has at most {MAX_METADATA_BYTES} bytes"
-        )));
-    }
+        Some(other) => other,
+    };
+    check_metadata(&all).map_err(Rejection::from)?;
     Ok(all)
 }
 
@@ -279,15 +279,17 @@ fn has_metadata(package: &PackageRecord, filter: &PackageFilter) -> bool {
 
 struct CreateUnit {
     created: PackageCreated,
+    schema: Option<SchemaReference>,
+    checked: Option<Checked>,
     actor: String,
 }
 
 #[async_trait]
 impl Unit for CreateUnit {
-    type Output = ();
+    type Output = Described<()>;
     type Refusal = Rejection;
 
-    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<Described<()>, Rejection> {
         let created = &self.created;
         if let Some(holder) = tx.package_of_bucket(&created.bucket).await? {
             return Ok(Err(Rejection::NameTaken {
@@ -301,6 +303,21 @@ impl Unit for CreateUnit {
             let id = created.retention_class.clone();
             return Ok(Err(Rejection::UnknownRetentionClass(id)));
         };
+        let mut created = created.clone();
+        if let Some(reference) = &self.schema {
+            let schema = match resolve(tx, reference).await? {
+                Ok(schema) => schema,
+                Err(rejection) => return Ok(Err(rejection)),
+            };
+            let check = Checked {
+                schema,
+                metadata: created.metadata.clone(),
+            };
+            if self.checked.as_ref() != Some(&check) {
+                return Ok(Ok(Described::Check(check)));
+            }
+            created.metadata_schema_id = Some(schema.to_string());
+        }
         let recorded = tx.append(&self.actor, Event::PackageCreated(created.clone()));
         let expires_at = match class.anchor {
             Anchor::Created => class.expiry(recorded.created_at),
@@ -308,13 +325,13 @@ impl Unit for CreateUnit {
         };
         let retention = RetentionDefaultApplied {
             package_id: created.package_id,
-            retention_class: created.retention_class.clone(),
+            retention_class: created.retention_class,
             default_duration_seconds: class.default_duration_seconds,
             expires_at,
             is_eligible_for_deletion: false,
         };
         tx.append(&self.actor, Event::RetentionDefaultApplied(retention));
-        Ok(Ok(()))
+        Ok(Ok(Described::Done(())))
     }
 }
 

@@ -115,6 +115,8 @@ pub struct PackageRule {
     pub subject: Option<String>,
     /// The retention class.
     pub retention_class: Option<String>,
+    /// The metadata schema: `slug` or `slug@version`.
+    pub metadata_schema: Option<String>,
     /// The write mode.
     pub write_mode: Option<String>,
     /// Metadata, added to what the request gives.

@@ -89,12 +89,15 @@ def tree_hash(leaves):
     return hashlib.sha256(b"\x01" + tree_hash(leaves[:split]) + tree_hash(leaves[split:])).digest()
 
 
-def make_manifest():
+def make_manifest(copied_from=None):
+    """The manifest; with an origin, that of a package whose empty file was copied from there."""
     files = [
         manifest_file(1, "README", b"read me\n", "text/markdown"),
         manifest_file(2, "data/é ü.bin", bytes(range(256)) * 300, "application/octet-stream"),
         manifest_file(3, "data/empty", b"", "application/octet-stream"),
     ]
+    if copied_from:
+        files[2]["copied_from"] = copied_from
     files.sort(key=lambda entry: entry["relative_path"].encode())
     content = blake3.blake3()
     keys = (
@@ -411,6 +414,42 @@ def make_events():
                 "reason": "unreferenced",
             },
         ),
+        (
+            "metadata_schema_registered",
+            "v1.metadata_schema.registered",
+            ("schema", SCHEMA),
+            {
+                "schema_id": SCHEMA,
+                "slug": "release",
+                "version": 2,
+                "json_schema": {
+                    "$schema": "https://json-schema.org/draft/2020-12/schema",
+                    "type": "object",
+                    "required": ["branch", "größe"],
+                    "properties": {
+                        "branch": {"type": "string", "pattern": "^[a-z]+$"},
+                        "größe": {"type": "number", "minimum": 0.5, "maximum": 1e21},
+                    },
+                    "additionalProperties": False,
+                },
+            },
+        ),
+        (
+            "package_metadata_updated_full",
+            "v1.package.metadata_updated",
+            "package",
+            {
+                "metadata": {"branch": "main", "größe": 1.0, "parts": [None, {"": -1}]},
+                "metadata_schema_id": SCHEMA,
+                "tags": {"team": "core", "Zone": "eu", "é": ""},
+            },
+        ),
+        (
+            "package_metadata_updated_empty",
+            "v1.package.metadata_updated",
+            "package",
+            {"metadata": {}, "metadata_schema_id": None, "tags": {}},
+        ),
     ]
 
 
@@ -446,9 +485,12 @@ def make_log(events):
 def make_files():
     events = make_events()
     manifest = make_manifest()
+    promoted = make_manifest({"package_id": OTHER_PACKAGE, "file_id": NEXT_FILE})
     files = {
         "manifest.cbor": canonical(manifest),
         "manifest.json": rfc8785.dumps(manifest),
+        "manifest_promoted.cbor": canonical(promoted),
+        "manifest_promoted.json": rfc8785.dumps(promoted),
         "log.json": json.dumps(make_log(events), indent=1).encode() + b"\n",
     }
     for name, _, _, payload in events:

@@ -14,4 +14,5 @@ mod janitor;
 mod life;
 mod races;
 mod retention;
+mod schemas;
 mod support;

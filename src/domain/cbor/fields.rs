@@ -118,6 +118,12 @@ impl<'v, 'a> Fields<'v, 'a> {
         }
     }
 
+    /// A value as JSON, which must be there.
+    pub fn json(&self, key: &str) -> Result<Json, InvalidField> {
+        let value = self.find(key).ok_or_else(|| missing(key))?;
+        value.to_json().ok_or_else(|| mistyped(key, "valid JSON"))
+    }
+
     /// A nested map as JSON; empty if the key is absent or null.
     pub fn json_object(&self, key: &str) -> Result<Json, InvalidField> {
         match self.find(key) {

@@ -52,6 +52,21 @@ CREATE TABLE packages (
 CREATE UNIQUE INDEX packages_by_bucket ON packages (bucket) WHERE status <> 'deleted';
 CREATE INDEX retired_packages_by_bucket ON packages (bucket) WHERE status = 'deleted';
 
+-- Every version of every metadata schema. The schema is in its canonical form (RFC 8785), the
+-- digest that form's BLAKE3.
+CREATE TABLE metadata_schemas (
+    slug         TEXT   NOT NULL,
+    version      BIGINT NOT NULL,
+    schema_id    BLOB   NOT NULL,
+    json_schema  TEXT   NOT NULL,
+    digest       BLOB   NOT NULL,
+    sequence     BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    created_by   TEXT   NOT NULL,
+    PRIMARY KEY (slug, version)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX metadata_schemas_by_id ON metadata_schemas (schema_id);
+
 -- The last definition of each class.
 CREATE TABLE retention_classes (
     id                        TEXT   PRIMARY KEY,
@@ -108,7 +123,10 @@ CREATE TABLE files (
     created_at     BIGINT NOT NULL,
     sequence       BIGINT NOT NULL,
     ingested_by    TEXT   NOT NULL,
-    attributes     BLOB
+    attributes     BLOB,
+    -- The file that it was copied from.
+    copied_from_package  BLOB,
+    copied_from_file     BLOB
 ) WITHOUT ROWID;
 
 -- The current file of each key, clustered in listing order, with all that a listing shows.
