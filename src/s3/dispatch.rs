@@ -6,6 +6,7 @@ use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::s3::ops::{
     attributes, buckets, copy, delete, get, list, lock, multipart, multipart_lists, put, special,
+    tags,
 };
 use crate::s3::routes::Operation;
 
@@ -21,6 +22,9 @@ pub async fn dispatch(
         Operation::HeadBucket => buckets::head_bucket(request, context).await,
         Operation::DeleteBucket => buckets::delete_bucket(request, context).await,
         Operation::GetBucketLocation => buckets::get_bucket_location(request, context).await,
+        Operation::GetBucketTagging => tags::get_bucket_tagging(request, context).await,
+        Operation::PutBucketTagging => tags::put_bucket_tagging(request, context).await,
+        Operation::DeleteBucketTagging => tags::delete_bucket_tagging(request, context).await,
         Operation::ListObjects => list::list_objects(request, context).await,
         Operation::ListObjectsV2 => list::list_objects_v2(request, context).await,
         Operation::PutObject => put::put_object(request, context).await,

@@ -21,6 +21,12 @@ pub enum Operation {
     DeleteBucket,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>
     GetBucketLocation,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html>
+    GetBucketTagging,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html>
+    PutBucketTagging,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketTagging.html>
+    DeleteBucketTagging,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html>
     ListObjects,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
@@ -75,12 +81,15 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::ListBuckets,
         Self::CreateBucket,
         Self::HeadBucket,
         Self::DeleteBucket,
         Self::GetBucketLocation,
+        Self::GetBucketTagging,
+        Self::PutBucketTagging,
+        Self::DeleteBucketTagging,
         Self::ListObjects,
         Self::ListObjectsV2,
         Self::ListMultipartUploads,
@@ -116,6 +125,9 @@ impl Operation {
             Self::HeadBucket => "HeadBucket",
             Self::DeleteBucket => "DeleteBucket",
             Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketTagging => "GetBucketTagging",
+            Self::PutBucketTagging => "PutBucketTagging",
+            Self::DeleteBucketTagging => "DeleteBucketTagging",
             Self::ListObjects => "ListObjects",
             Self::ListObjectsV2 => "ListObjectsV2",
             Self::ListMultipartUploads => "ListMultipartUploads",
@@ -188,12 +200,15 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::GET,    Scope::Service, &[],                                             LIST_BUCKETS_KEYS,  Operation::ListBuckets,             Access::Caller,    BodyKind::None),
 
     row(Method::GET,    Scope::Bucket,  &[q("location")],                                &[],                Operation::GetBucketLocation,       LIST,              BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::GetBucketTagging,        LIST,              BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[q("uploads")],                                 LIST_UPLOADS_KEYS,  Operation::ListMultipartUploads,    LIST,              BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[v("list-type", "2")],                          LIST_V2_KEYS,       Operation::ListObjectsV2,           LIST,              BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[],                                             LIST_KEYS,          Operation::ListObjects,             LIST,              BodyKind::None),
     row(Method::HEAD,   Scope::Bucket,  &[],                                             &[],                Operation::HeadBucket,              LIST,              BodyKind::None),
+    row(Method::PUT,    Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::PutBucketTagging,        WRITE,             BodyKind::Document(256 * KIB)),
     row(Method::PUT,    Scope::Bucket,  &[],                                             &[],                Operation::CreateBucket,            Access::Caller,    BodyKind::Document(64 * KIB)),
     row(Method::POST,   Scope::Bucket,  &[q("delete")],                                  &[],                Operation::DeleteObjects,           DELETE,            BodyKind::Document(2048 * KIB)),
+    row(Method::DELETE, Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::DeleteBucketTagging,     WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Bucket,  &[],                                             &[],                Operation::DeleteBucket,            DELETE,            BodyKind::None),
 
     row(Method::GET,    Scope::Object,  &[q("uploadId")],                                LIST_PARTS_KEYS,    Operation::ListParts,               WRITE,             BodyKind::None),
@@ -290,6 +305,9 @@ mod tests {
             (&get, "/?x-id=ListBuckets", O::ListBuckets),
             (&get, "/bbb?location", O::GetBucketLocation),
             (&get, "/bbb/?location=", O::GetBucketLocation),
+            (&get, "/bbb?tagging", O::GetBucketTagging),
+            (&put, "/bbb?tagging", O::PutBucketTagging),
+            (&delete, "/bbb?tagging", O::DeleteBucketTagging),
             (&get, "/bbb?uploads&prefix=a", O::ListMultipartUploads),
             (
                 &get,
@@ -395,6 +413,10 @@ mod tests {
                     let is_lock =
                         base == "/bbb/.holdfast/x" && matches!(key, "legal-hold" | "retention");
                     if is_lock && [Method::GET, Method::PUT].contains(&method) {
+                        continue;
+                    }
+                    let has_tags = [Method::GET, Method::PUT, Method::DELETE].contains(&method);
+                    if base == "/bbb" && key == "tagging" && has_tags {
                         continue;
                     }
                     let uri = format!("{base}?{key}");

@@ -1,6 +1,5 @@
 //! Buckets: list, create, head, delete, location. A bucket is a package, translated here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -19,20 +18,14 @@ use crate::registry::listing::ListPosition;
 use crate::registry::packages::{CreatePackage, PackageFilter};
 use crate::registry::uploads::{ListUploads, UploadEntry};
 use crate::s3::ops::page::{decode_token, encode_token, given, header_not_implemented, page_size};
+use crate::s3::ops::tags::{Parameter, Tag, TagList, read_metadata};
 use crate::wire::uri::Query;
 use crate::wire::xml::{DECLARATION, S3_NAMESPACE, XmlWriter, parse};
 
 /// The most buckets of one page of ListBuckets.
 pub const MAX_BUCKETS: usize = 10_000;
 
-/// The most tags of a bucket, and the most characters of a tag's key and value.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/CostAllocTagging.html>
-const MAX_TAGS: usize = 50;
-const MAX_TAG_KEY_CHARS: usize = 128;
-const MAX_TAG_VALUE_CHARS: usize = 256;
-
-/// Tags and headers with these prefixes say what package a bucket shall be.
-const TAG_PREFIX: &str = "holdfast:";
+/// Headers with this prefix say what package a bucket shall be, as reserved tags do.
 const HEADER_PREFIX: &str = "x-holdfast-";
 
 /// How many packages are read at once while looking for those that the caller may list.
@@ -243,44 +236,7 @@ fn credential_region(request: &Request) -> Option<&str> {
 #[derive(Debug, Default)]
 struct CreateBucket {
     region: Option<String>,
-    parameters: BTreeMap<Parameter, String>,
-    tags: BTreeMap<String, String>,
-}
-
-/// What may be said of a new package, by the last part of the header's or the tag's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Parameter {
-    Name,
-    Producer,
-    Subject,
-    RetentionClass,
-    Metadata,
-    MetadataSchema,
-    WriteMode,
-}
-
-impl Parameter {
-    const ALL: [Self; 7] = [
-        Self::Name,
-        Self::Producer,
-        Self::Subject,
-        Self::RetentionClass,
-        Self::Metadata,
-        Self::MetadataSchema,
-        Self::WriteMode,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Producer => "producer",
-            Self::Subject => "subject",
-            Self::RetentionClass => "retention-class",
-            Self::Metadata => "metadata",
-            Self::MetadataSchema => "metadata-schema",
-            Self::WriteMode => "write-mode",
-        }
-    }
+    said: TagList,
 }
 
 impl CreateBucket {
@@ -295,7 +251,7 @@ impl CreateBucket {
             if let Some(value) = headers.get(&name) {
                 let text = std::str::from_utf8(value.as_bytes())
                     .map_err(|_| Fault::argument(&name, "", format!("{name} must be UTF-8.")))?;
-                asked.parameters.insert(parameter, text.to_owned());
+                asked.said.parameters.insert(parameter, text.to_owned());
             }
         }
         Ok(asked)
@@ -311,45 +267,7 @@ impl CreateBucket {
         self.region = document
             .location_constraint
             .filter(|region| !region.is_empty());
-        for tag in document.tags.map(|tags| tags.tags).unwrap_or_default() {
-            self.add_tag(tag)?;
-        }
-        if self.tags.len() > MAX_TAGS {
-            let message = format!("A bucket has at most {MAX_TAGS} tags.");
-            return Err(Fault::new(Code::InvalidTag).message(message));
-        }
-        Ok(())
-    }
-
-    fn add_tag(&mut self, tag: Tag) -> Result<(), Fault> {
-        let refuse = |message: &'static str| {
-            Err(Fault::new(Code::InvalidTag)
-                .message(message)
-                .detail("TagKey", &tag.key))
-        };
-        let is_known = if let Some(name) = tag.key.strip_prefix(TAG_PREFIX) {
-            let Some(parameter) = Parameter::ALL
-                .into_iter()
-                .find(|known| known.name() == name)
-            else {
-                return refuse("There is no such holdfast: tag.");
-            };
-            self.parameters.insert(parameter, tag.value).is_some()
-        } else {
-            if tag.key.is_empty() || !is_tag_text(&tag.key, MAX_TAG_KEY_CHARS) {
-                return refuse("The TagKey you have provided is invalid");
-            }
-            if tag.key.starts_with("aws:") {
-                return refuse("System tags cannot be added or updated by requester.");
-            }
-            if !is_tag_text(&tag.value, MAX_TAG_VALUE_CHARS) {
-                return refuse("The TagValue you have provided is invalid");
-            }
-            self.tags.insert(tag.key.clone(), tag.value).is_some()
-        };
-        if is_known {
-            return refuse("Cannot provide multiple Tags with the same key");
-        }
+        self.said = TagList::read(document.tags.map(|tags| tags.tags).unwrap_or_default())?;
         Ok(())
     }
 
@@ -367,35 +285,18 @@ impl CreateBucket {
 
     fn command(mut self, bucket: &PackageName, actor: &str) -> Result<CreatePackage, Fault> {
         let mut take = |parameter| {
-            self.parameters
+            self.said
+                .parameters
                 .remove(&parameter)
                 .filter(|text| !text.is_empty())
         };
-        let invalid = |parameter: Parameter, text: &str, message: &'static str| {
-            Fault::argument(
-                parameter.name(),
-                text,
-                format!("{}: {message}", parameter.name()),
-            )
-        };
-        let metadata = match take(Parameter::Metadata) {
-            None => None,
-            Some(text) => match serde_json::from_str(&text) {
-                Ok(value @ serde_json::Value::Object(_)) => Some(value),
-                _ => {
-                    return Err(invalid(
-                        Parameter::Metadata,
-                        &text,
-                        "must be a JSON object.",
-                    ));
-                }
-            },
-        };
+        let metadata = take(Parameter::Metadata);
+        let metadata = metadata.map(|text| read_metadata(&text)).transpose()?;
         let write_mode = match take(Parameter::WriteMode) {
             None => None,
             Some(text) => Some(WriteMode::parse(&text).ok_or_else(|| {
-                let message = "must be versioned-by-request or write-once.";
-                invalid(Parameter::WriteMode, &text, message)
+                let message = "write-mode: must be versioned-by-request or write-once.";
+                Fault::argument(Parameter::WriteMode.name(), &text, message)
             })?),
         };
         Ok(CreatePackage {
@@ -407,18 +308,10 @@ impl CreateBucket {
             metadata,
             metadata_schema: take(Parameter::MetadataSchema),
             write_mode,
-            tags: self.tags,
+            tags: self.said.tags,
             actor: actor.to_owned(),
         })
     }
-}
-
-/// Whether a tag may have this text: letters, digits, spaces and `+ - = . _ : / @` of any script.
-fn is_tag_text(text: &str, most_chars: usize) -> bool {
-    let is_legal = |c: char| {
-        c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "+-=._:/@".contains(c)
-    };
-    text.chars().count() <= most_chars && text.chars().all(is_legal)
 }
 
 /// `<CreateBucketConfiguration>`.
@@ -439,15 +332,6 @@ struct CreateBucketConfiguration {
 struct Tags {
     #[serde(rename = "Tag", default)]
     tags: Vec<Tag>,
-}
-
-/// `<Tag>`.
-#[derive(Debug, Deserialize)]
-struct Tag {
-    #[serde(rename = "Key")]
-    key: String,
-    #[serde(rename = "Value")]
-    value: String,
 }
 
 // ---------------------------------------------------------------- HeadBucket, GetBucketLocation
@@ -537,7 +421,10 @@ async fn abort_uploads(package: &PackageRecord, context: &Context) -> Result<(),
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::domain::description::MAX_TAGS;
 
     const BUCKET: &str = "pkg";
 

@@ -15,3 +15,4 @@ pub mod page;
 pub mod put;
 pub mod sha256sums;
 pub mod special;
+pub mod tags;
