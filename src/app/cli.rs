@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::client::cli::{
     CheckArguments, ConsumerArguments, EventsArguments, PackageArguments, RetentionArguments,
+    SchemaArguments,
 };
 use crate::app::config::Sources;
 
@@ -37,6 +38,8 @@ pub enum Command {
     Package(PackageArguments),
     /// Keep packages: classes, extensions, holds.
     Retention(RetentionArguments),
+    /// Register, show and list the schemas of metadata.
+    Schema(SchemaArguments),
     /// Read or follow the event log.
     Events(EventsArguments),
     /// Create, list, show, move and remove named consumers of the event log.

@@ -42,6 +42,9 @@ pub fn main() -> ExitCode {
         Some(Command::Retention(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(client::retention::run(&arguments)))
         }
+        Some(Command::Schema(arguments)) => {
+            runtime().and_then(|runtime| runtime.block_on(client::schemas::run(&arguments)))
+        }
         Some(Command::Events(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(client::events::run(&arguments)))
         }

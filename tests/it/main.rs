@@ -26,6 +26,7 @@ mod framing;
 mod listing;
 mod listing_cost;
 mod memory;
+mod metadata;
 mod multipart;
 mod objects;
 mod packages;

@@ -44,6 +44,8 @@ pub enum PackageCommand {
     Create(CreateArguments),
     /// List packages.
     List(ListArguments),
+    /// Change metadata and tags of an open package.
+    Update(UpdateArguments),
     /// Show one package.
     Show {
         /// The bucket's name or the package's id.
@@ -94,6 +96,9 @@ pub struct CreateArguments {
     /// A metadata value; JSON if it is JSON, else text; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub metadata: Vec<(String, String)>,
+    /// The metadata schema that the metadata must conform to: its slug, or slug@version.
+    #[arg(long, value_name = "SCHEMA")]
+    pub metadata_schema: Option<String>,
     /// versioned-by-request or write-once [default: the server's].
     #[arg(long, value_name = "MODE")]
     pub write_mode: Option<String>,
@@ -142,6 +147,25 @@ pub struct FinalizeArguments {
     /// A fact of the environment for the manifest's provenance; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub environment: Vec<(String, String)>,
+}
+
+/// `holdfast package update`
+#[derive(Debug, Default, Args)]
+pub struct UpdateArguments {
+    /// The bucket's name or the package's id.
+    pub package: String,
+    /// A metadata value; JSON if it is JSON, else text, and gone if it is null; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub metadata: Vec<(String, String)>,
+    /// Another metadata schema: its slug, or slug@version.
+    #[arg(long, value_name = "SCHEMA")]
+    pub metadata_schema: Option<String>,
+    /// A bucket tag; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub tag: Vec<(String, String)>,
+    /// Remove the bucket tag of this key; may be repeated.
+    #[arg(long, value_name = "KEY")]
+    pub remove_tag: Vec<String>,
 }
 
 /// The form of a manifest.
@@ -246,6 +270,40 @@ pub struct ConsumerCreateArguments {
     /// Where a new consumer begins: after a sequence, or at the head [default: 0].
     #[arg(long, value_name = "N|head")]
     pub since: Option<String>,
+}
+
+/// `holdfast schema …`
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Where the server is and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SchemaCommand,
+}
+
+/// What to do with metadata schemas.
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Register a JSON Schema (2020-12) that packages may ask for.
+    Register {
+        /// Its name.
+        slug: String,
+        /// The schema, as a file of JSON; - for standard input.
+        file: PathBuf,
+        /// The version it shall have: 1, or the next one if it replaces another [default: 1, or
+        /// that of an equal schema].
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+    },
+    /// Show one schema.
+    Show {
+        /// Its slug for the latest version, slug@version, or its id.
+        schema: String,
+    },
+    /// List schemas with all their versions.
+    List,
 }
 
 /// `holdfast check`

@@ -10,4 +10,5 @@ pub mod output;
 pub mod packages;
 pub mod profile;
 pub mod retention;
+pub mod schemas;
 pub mod signer;

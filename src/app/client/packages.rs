@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::client::cli::{
     CreateArguments, FinalizeArguments, ListArguments, ManifestFormat, PackageArguments,
-    PackageCommand,
+    PackageCommand, UpdateArguments,
 };
 use crate::app::client::connection::{Connection, path};
 use crate::app::client::output::{print, print_json, print_line, print_table, size, text};
@@ -27,6 +27,12 @@ pub async fn run(arguments: &PackageArguments) -> Result<(), Failure> {
             show(&package, as_json)
         }
         PackageCommand::List(list) => list_packages(&connection, list, as_json).await,
+        PackageCommand::Update(update) => {
+            let path = path(&["packages", &update.package], &[]);
+            let body = describe_change(update);
+            let package = connection.json(Method::PATCH, &path, Some(&body)).await?;
+            show(&package, as_json)
+        }
         PackageCommand::Show { package } => {
             let path = path(&["packages", package], &[]);
             show(&connection.json(Method::GET, &path, None).await?, as_json)
@@ -68,26 +74,53 @@ pub async fn run(arguments: &PackageArguments) -> Result<(), Failure> {
     }
 }
 
+/// Metadata of flags: JSON where it is JSON, else text.
+fn metadata(pairs: &[(String, String)]) -> Map<String, Value> {
+    let member = |(key, value): &(String, String)| {
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        (key.clone(), value)
+    };
+    pairs.iter().map(member).collect()
+}
+
+fn tags(pairs: &[(String, String)]) -> Map<String, Value> {
+    let member = |(key, value): &(String, String)| (key.clone(), json!(value));
+    pairs.iter().map(member).collect()
+}
+
+/// A merge patch: what is null goes.
+fn describe_change(update: &UpdateArguments) -> Value {
+    let mut body = json!({});
+    let metadata = metadata(&update.metadata);
+    if !metadata.is_empty() {
+        body["metadata"] = Value::Object(metadata);
+    }
+    let mut tags = tags(&update.tag);
+    tags.extend(
+        update
+            .remove_tag
+            .iter()
+            .map(|key| (key.clone(), Value::Null)),
+    );
+    if !tags.is_empty() {
+        body["tags"] = Value::Object(tags);
+    }
+    if let Some(schema) = &update.metadata_schema {
+        body["metadata_schema"] = json!(schema);
+    }
+    body
+}
+
 fn describe(create: &CreateArguments) -> Value {
-    let metadata: Map<String, Value> = create
-        .metadata
-        .iter()
-        .map(|(key, value)| {
-            let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
-            (key.clone(), value)
-        })
-        .collect();
-    let tags: Map<String, Value> = create
-        .tag
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(value)))
-        .collect();
+    let metadata = metadata(&create.metadata);
+    let tags = tags(&create.tag);
     let mut body = json!({"bucket": create.bucket, "tags": tags});
     let texts = [
         ("name", &create.name),
         ("producer", &create.producer),
         ("subject", &create.subject),
         ("retention_class", &create.retention_class),
+        ("metadata_schema", &create.metadata_schema),
         ("write_mode", &create.write_mode),
     ];
     for (key, value) in texts {
@@ -272,5 +305,18 @@ mod tests {
             json!({"bucket": "abc", "producer": "ci", "tags": {"t": "1"},
                 "metadata": {"n": 1, "v": "1.2.3", "o": {"a": []}}})
         );
+        let update = UpdateArguments {
+            package: "abc".to_owned(),
+            metadata: vec![pair("n", "2"), pair("v", "null")],
+            metadata_schema: Some("release@2".to_owned()),
+            tag: vec![pair("t", "1")],
+            remove_tag: vec!["u".to_owned()],
+        };
+        assert_eq!(
+            describe_change(&update),
+            json!({"metadata": {"n": 2, "v": null}, "metadata_schema": "release@2",
+                "tags": {"t": "1", "u": null}})
+        );
+        assert_eq!(describe_change(&UpdateArguments::default()), json!({}));
     }
 }
