@@ -14,6 +14,7 @@ use crate::app::telemetry::LogSettings;
 use crate::auth::settings::{AuthSettings, UserSettings};
 use crate::blob::settings::BlobSettings;
 use crate::domain::package::WriteMode;
+use crate::domain::retention::DeletionStrategy;
 use crate::exchange::settings::ExchangeSettings;
 use crate::registry::settings::{
     JanitorSettings, PackageRule, RegistrySettings, RetentionClassSettings,
@@ -185,8 +186,16 @@ impl Settings {
             ));
         }
         for class in &self.retention_classes {
-            if let Err(error) = class.to_class() {
-                return fail(format!("retention class '{}': {error}", class.id));
+            match class.to_class() {
+                Err(error) => return fail(format!("retention class '{}': {error}", class.id)),
+                Ok(class) if class.deletion_strategy == DeletionStrategy::ArchiveThenPurge => {
+                    return fail(format!(
+                        "retention class '{}': archive_then_purge needs a second backend, which \
+                         is not built yet; use manual or purge",
+                        class.id
+                    ));
+                }
+                Ok(_) => {}
             }
         }
         Ok(())
@@ -513,6 +522,10 @@ mod tests {
             (
                 "[[retention_classes]]\nid = 'x'\nanchor = 'sunday'",
                 "retention class 'x': 'sunday' is no anchor; they are created and finalized",
+            ),
+            (
+                "[[retention_classes]]\nid = 'x'\ndeletion_strategy = 'archive_then_purge'",
+                "archive_then_purge needs a second backend",
             ),
         ];
         for (text, expected) in cases {

@@ -181,6 +181,19 @@ impl<'c> WriteTx<'c> {
         Ok(state.map(|state| self.judged(&state)))
     }
 
+    /// Whether a finalized package that has ended held a bucket's name.
+    pub async fn is_retired(&mut self, bucket: &PackageName) -> Result<bool> {
+        let has_ended = |state: &PackageState| {
+            state.package.bucket == *bucket
+                && state.package.status == PackageStatus::Deleted
+                && state.package.manifest.is_some()
+        };
+        if self.packages.values().flatten().any(has_ended) {
+            return Ok(true);
+        }
+        packages::is_retired(self.connection, bucket).await
+    }
+
     fn judged(&self, state: &PackageState) -> Package {
         let is_sealing = state.sealing_until.is_some_and(|until| until > self.now);
         Package {

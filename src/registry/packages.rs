@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::db::commit::Unit;
-use crate::db::packages::{self, PackageQuery, is_retired};
+use crate::db::packages::{self, PackageQuery};
 use crate::db::tx::{UnitResult, WriteTx};
 use crate::db::uploads;
 use crate::domain::description::{check_metadata, check_tags};
@@ -296,7 +296,7 @@ impl Unit for CreateUnit {
                 owner: holder.owner,
             }));
         }
-        if is_retired(&mut *tx.connection, &created.bucket).await? {
+        if tx.is_retired(&created.bucket).await? {
             return Ok(Err(Rejection::NameRetired));
         }
         let Some(class) = tx.retention_class(&created.retention_class).await? else {

@@ -59,6 +59,13 @@ impl House {
         self.registry.sweep_retention(SWEEPER).await.unwrap()
     }
 
+    /// Makes a package eligible by a hold that is released after its expiry: nothing ends it.
+    async fn sweep_only_declares(&self, id: PackageId) {
+        let hold = self.hold(id).await;
+        let released = self.registry.release_hold(id, hold, "over", "tester").await;
+        assert!(released.unwrap().eligible_since.is_some());
+    }
+
     async fn history(&self, id: PackageId) -> Vec<String> {
         let batch = self.registry.retention_history(id, Sequence(0), 1000).await;
         let events = batch.unwrap().events;
@@ -422,6 +429,44 @@ async fn a_hold_and_a_deletion_at_once_do_not_both_succeed() {
         }
     }
     assert_eq!(held + ended, 20);
+    assert_eq!(house.audit().await.faults, Vec::<String>::new());
+}
+
+/// The name of a finalized package that ends is never free, not even to who asks in the same batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_name_is_not_taken_while_its_package_ends() {
+    let mut house = House::open().await;
+    let short = RetentionClass {
+        grace_seconds: 0,
+        ..class("short", 1)
+    };
+    house.define(short).await;
+    for round in 0..20 {
+        let name = format!("pkg-{round}");
+        let id = house.create_with(&name, "short").await;
+        house.freeze(id).await;
+        house.move_clock(2 * SECOND);
+        house.sweep_only_declares(id).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let registry = house.registry.clone();
+            let name = name.clone();
+            tasks.spawn(async move { registry.create_package(create(&name)).await });
+        }
+        house
+            .registry
+            .delete_package(id, "tester", false)
+            .await
+            .unwrap();
+        for outcome in tasks.join_all().await {
+            let refused = rejection(outcome);
+            let is_known = matches!(
+                refused,
+                Rejection::NameTaken { .. } | Rejection::NameRetired
+            );
+            assert!(is_known, "{refused:?}");
+        }
+    }
     assert_eq!(house.audit().await.faults, Vec::<String>::new());
 }
 
