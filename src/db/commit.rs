@@ -6,7 +6,7 @@
 //! unit harms no other; a unit may therefore run twice and must not care.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::{AnyConnection, Connection, Executor};
@@ -25,6 +25,9 @@ use crate::domain::ids::{Sequence, Timestamp};
 /// some 24 KiB to it, so this is some 36 MiB. The file's length would not tell: SQLite begins the log
 /// anew in the same file, which stays as long as it ever was.
 const CHECKPOINT_UNITS: usize = 1500;
+
+/// A batch that takes so long is told of: everybody waits for it.
+const SLOW_COMMIT: Duration = Duration::from_secs(1);
 
 /// How long a request waits for a place in a full queue.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -227,7 +230,13 @@ impl Writer {
                 break;
             }
             self.units_since_checkpoint += batch.len();
+            let (units, started) = (batch.len(), Instant::now());
             self.commit(std::mem::take(&mut batch)).await;
+            let elapsed = started.elapsed();
+            if elapsed >= SLOW_COMMIT {
+                let elapsed_ms = elapsed.as_millis() as u64;
+                tracing::warn!(units, elapsed_ms, "slow commit");
+            }
             self.keep_wal_short().await;
         }
         if let Some(connection) = self.connection.take()

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, Row};
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Row};
 
 use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
@@ -60,7 +60,7 @@ impl Db {
                     Ok(())
                 })
             })
-            .connect(&url)
+            .connect_with(options(&url)?)
             .await?;
         Ok(Self {
             readers,
@@ -104,8 +104,15 @@ fn sqlite_url(path: &Path) -> Result<String> {
     Ok(format!("sqlite://{encoded}?mode=rwc"))
 }
 
+/// Statements are not logged: a batch is one text of many pages, and the committer tells of slow ones.
+fn options(url: &str) -> Result<AnyConnectOptions> {
+    Ok(url
+        .parse::<AnyConnectOptions>()?
+        .disable_statement_logging())
+}
+
 async fn connect(dialect: Dialect, url: &str) -> Result<AnyConnection> {
-    let mut connection = AnyConnection::connect(url).await?;
+    let mut connection = AnyConnection::connect_with(&options(url)?).await?;
     for &statement in dialect.connection_settings() {
         connection.execute(statement).await?;
     }
