@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use holdfast::domain::condition::WriteCondition;
+use holdfast::domain::description::Change;
 use holdfast::domain::ids::{HoldId, PackageId, Timestamp};
 use holdfast::domain::package::Rejection;
 use holdfast::domain::retention::{DeletionStrategy, HoldKind, RetentionClass};
+use holdfast::domain::schema::SchemaSlug;
+use holdfast::registry::describe::UpdatePackage;
 use holdfast::registry::error::Error;
 use holdfast::registry::finalize::FinalizePackage;
 use holdfast::registry::listing::{ListEntry, ListFiles};
 use holdfast::registry::retention::SWEEPER;
+use holdfast::registry::schemas::RegisterSchema;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::support::{House, bytes, create, rejection};
 
@@ -29,6 +34,8 @@ enum Step {
         bucket: usize,
         key: usize,
     },
+    /// Sets a number of the metadata, and a tag or removes it.
+    Describe(usize, u64, bool),
     Finalize(usize),
     Hold(usize),
     Release(usize, usize),
@@ -48,6 +55,10 @@ const SECOND: i64 = 1_000_000;
 /// Every look at the clock moves it by a microsecond: so close to a boundary the model asks the
 /// registry on which side it fell.
 const CLOSE: i64 = 100_000;
+
+/// What the metadata of these histories conforms to: a number of at most this.
+const SCHEMA: &str = "numbered";
+const MOST: u64 = 5;
 
 const KEYS: [&str; 6] = ["a", "a/b", "a//b", "é", "../x", "z z"];
 
@@ -77,6 +88,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => bucket.clone().prop_map(Step::Delete),
         20 => put,
         8 => remove,
+        4 => (bucket.clone(), 0..8u64, any::<bool>())
+            .prop_map(|(bucket, number, is_tagged)| Step::Describe(bucket, number, is_tagged)),
         2 => bucket.clone().prop_map(Step::Finalize),
         2 => bucket.clone().prop_map(Step::Hold),
         2 => (bucket.clone(), 0..3usize).prop_map(|(bucket, hold)| Step::Release(bucket, hold)),
@@ -92,6 +105,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Bucket {
     id: Option<PackageId>,
     files: BTreeMap<&'static str, Vec<u8>>,
+    number: u64,
+    is_tagged: bool,
     is_final: bool,
     expires_at: i64,
     eligible_since: Option<i64>,
@@ -120,6 +135,8 @@ async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
         Step::Create(at) => {
             let mut command = create(&format!("bucket-{at}"));
             command.retention_class = Some(CLASS.to_owned());
+            command.metadata_schema = Some(SCHEMA.to_owned());
+            command.metadata = Some(json!({"n": 0}));
             let outcome = house.registry.create_package(command).await;
             match model[at].id {
                 None if model[at].is_retired => {
@@ -176,6 +193,9 @@ async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
                 bucket.files.remove(KEYS[key]);
             }
         }
+        Step::Describe(at, number, is_tagged) => {
+            describe(house, &mut model[at], number, is_tagged).await;
+        }
         Step::Finalize(at) => {
             let Some(id) = model[at].id else { return };
             let command = FinalizePackage {
@@ -221,6 +241,29 @@ fn end(house: &House, bucket: &mut Bucket, outcome: Result<(), Error>) {
     } else {
         let expires_at = Some(Timestamp(bucket.expires_at));
         assert_eq!(rejection(outcome), Rejection::Retained { expires_at });
+    }
+}
+
+async fn describe(house: &House, bucket: &mut Bucket, number: u64, is_tagged: bool) {
+    let Some(id) = bucket.id else { return };
+    let tag = if is_tagged { json!("x") } else { Value::Null };
+    let command = UpdatePackage {
+        metadata: Some(Change::Merge(json!({"n": number}))),
+        tags: Some(Change::Merge(json!({"t": tag}))),
+        actor: "tester".into(),
+        ..UpdatePackage::default()
+    };
+    let outcome = house.registry.update_package(id, command).await;
+    if bucket.is_final {
+        assert!(matches!(rejection(outcome), Rejection::Finalized { .. }));
+    } else if number > MOST {
+        assert!(
+            matches!(outcome, Err(Error::InvalidArgument(_))),
+            "{outcome:?}"
+        );
+    } else {
+        outcome.unwrap();
+        (bucket.number, bucket.is_tagged) = (number, is_tagged);
     }
 }
 
@@ -348,6 +391,8 @@ async fn compare(house: &House, model: &[Bucket]) {
             );
         }
         let record = house.registry.find_package(id).await.unwrap().unwrap();
+        assert_eq!(record.metadata, json!({"n": bucket.number}));
+        assert_eq!(record.tags.contains_key("t"), bucket.is_tagged);
         let total: u64 = bucket.files.values().map(|b| b.len() as u64).sum();
         assert_eq!(
             (record.file_count, record.total_bytes),
@@ -374,6 +419,13 @@ proptest! {
                 ..RetentionClass::unlimited(CLASS)
             };
             house.registry.define_retention_class(class, "tester").await.unwrap();
+            let schema = RegisterSchema {
+                slug: SchemaSlug::parse(SCHEMA).unwrap(),
+                version: None,
+                json_schema: json!({"properties": {"n": {"maximum": MOST}}}),
+                actor: "tester".into(),
+            };
+            house.registry.register_schema(schema).await.unwrap();
             let mut model: Vec<Bucket> = (0..3).map(|_| Bucket::default()).collect();
             for step in steps {
                 run(&mut house, &mut model, step).await;
