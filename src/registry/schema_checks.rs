@@ -22,7 +22,7 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// How many checks run at once. One that does not end keeps its place.
 const CHECKS_AT_ONCE: usize = 4;
 
-/// How long a check may take.
+/// How long a check may take, and how long it may wait for its place.
 const CHECK_TIME: Duration = Duration::from_secs(10);
 
 /// Compiled schemas, and the places of the threads that compile and check.
@@ -30,6 +30,7 @@ pub struct SchemaChecks {
     /// What an id stands for never changes.
     compiled: Mutex<LruCache<SchemaId, Arc<Compiled>>>,
     places: Arc<Semaphore>,
+    patience: Duration,
 }
 
 /// A compiled schema.
@@ -44,6 +45,7 @@ impl Default for SchemaChecks {
         Self {
             compiled: Mutex::new(LruCache::new(REMEMBERED)),
             places: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            patience: CHECK_TIME,
         }
     }
 }
@@ -96,7 +98,7 @@ impl SchemaChecks {
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = timeout(CHECK_TIME, self.places.clone().acquire_owned()).await;
+        let place = timeout(self.patience, self.places.clone().acquire_owned()).await;
         let Ok(Ok(place)) = place else {
             return Err(Error::Busy);
         };
@@ -109,7 +111,7 @@ impl SchemaChecks {
             let _ = sender.send(outcome);
         })
         .map_err(|error| Error::Internal(format!("schema: {error}")))?;
-        match timeout(CHECK_TIME, receiver).await {
+        match timeout(self.patience, receiver).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Error::Internal(
                 "the check of a schema broke off".to_owned(),
@@ -134,4 +136,41 @@ impl Compiled {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A schema that looks at its end 2^levels times.
+    fn multiplying(levels: usize) -> Json {
+        let twice = |level: usize| {
+            let next = json!({"$ref": format!("#/$defs/{}", level + 1)});
+            (level.to_string(), json!({"allOf": [next, next]}))
+        };
+        let mut levels: serde_json::Map<_, _> = (0..levels).map(twice).collect();
+        levels.insert(levels.len().to_string(), json!({}));
+        json!({"$ref": "#/$defs/0", "$defs": levels})
+    }
+
+    #[tokio::test]
+    async fn a_schema_whose_references_multiply_is_refused_and_stops_nobody() {
+        let mut checks = SchemaChecks::default();
+        assert!(checks.examine(multiplying(4)).await.is_ok());
+        checks.patience = Duration::from_millis(1);
+        let mut busy = 0;
+        for _ in 0..=CHECKS_AT_ONCE {
+            match checks.examine(multiplying(20)).await {
+                Err(Error::InvalidArgument(reason)) => assert!(reason.contains("too long")),
+                Err(Error::Busy) => busy += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(busy, 1, "the places are taken");
+        // What ends gives its place back.
+        checks.patience = CHECK_TIME;
+        assert!(checks.examine(json!({})).await.is_ok());
+    }
 }
