@@ -12,14 +12,15 @@ use sha2::{Digest as _, Sha256};
 use holdfast::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use holdfast::domain::event::{
     BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
-    FileSuperseded, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
-    PackageDeleted, PackageFinalized, PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
-    RetentionExtended,
+    FileSuperseded, HoldApplied, HoldReleased, LocationVerified, MetadataSchemaRegistered,
+    PackageCreated, PackageDeleted, PackageFinalized, PackageMetadataUpdated, Recorded,
+    RetentionDefaultApplied, RetentionExtended, VerificationCompleted,
 };
 use holdfast::domain::file::{
     ChecksumKind, FilePart, FileRecord, Location, ObjectAttributes, StoredChecksum,
 };
-use holdfast::domain::ids::{FileId, HoldId, PackageId, Sequence, Timestamp};
+use holdfast::domain::hashers::WholeHasher;
+use holdfast::domain::ids::{FileId, HoldId, PackageId, RunId, Sequence, Timestamp};
 use holdfast::domain::jcs;
 use holdfast::domain::manifest::{Manifest, ManifestBuilder, ManifestHead, manifest_address};
 use holdfast::domain::merkle::{Frontier, leaf_hash};
@@ -35,6 +36,7 @@ const FILE: &str = "0193f0c4-8000-7000-8000-000000000001";
 const NEXT_FILE: &str = "0193f0c4-8000-7000-8000-000000000002";
 const LOCATION: &str = "0193f0c4-9000-7000-8000-000000000001";
 const HOLD: &str = "0193f0c4-a000-4000-8000-000000000001";
+const RUN: &str = "0193f0c4-b000-7000-8000-000000000001";
 const SCHEMA: &str = "7d444840-9dc0-41d1-b245-5ffdce74fad2";
 const HELLO: &[u8] = b"hello, world\n";
 const HELLO_MD5: &str = "22c3683b094136c3398391ae71b20f04";
@@ -277,6 +279,7 @@ fn events() -> Vec<(&'static str, Event)> {
     .into_iter()
     .chain(retention_events())
     .chain(schema_events())
+    .chain(verification_events())
     .collect()
 }
 
@@ -404,6 +407,59 @@ fn retention_events() -> Vec<(&'static str, Event)> {
             }),
         ),
         ("blob_reclaimed", blob_reclaimed()),
+    ]
+}
+
+fn verification_events() -> Vec<(&'static str, Event)> {
+    let package_id = package_id();
+    let run_id: RunId = RUN.parse().unwrap();
+    let actual = |bytes: &[u8]| {
+        let mut hasher = WholeHasher::new();
+        hasher.update(bytes);
+        Some(hasher.digests())
+    };
+    let verified = |backend_id: &str, mismatch: Option<&str>, actual| {
+        Event::LocationVerified(LocationVerified {
+            package_id,
+            file_id: file_id(FILE),
+            location_id: LOCATION.parse().unwrap(),
+            backend_id: backend_id.to_owned(),
+            address: address(HELLO),
+            mismatch: mismatch.map(str::to_owned),
+            actual,
+        })
+    };
+    let completed = |package_id, backend_id: Option<&str>, counts: [u64; 5]| {
+        Event::VerificationCompleted(VerificationCompleted {
+            run_id,
+            package_id,
+            backend_id: backend_id.map(str::to_owned),
+            checked: counts[0],
+            verified: counts[1],
+            mismatched: counts[2],
+            unreachable: counts[3],
+            bytes: counts[4],
+        })
+    };
+    let all = [1000, 997, 2, 1, 70_000_000_000];
+    vec![
+        (
+            "location_verified_good",
+            verified("local", None, actual(HELLO)),
+        ),
+        (
+            "location_verified_changed",
+            verified("inline", Some("size"), actual(b"")),
+        ),
+        (
+            "location_verified_missing",
+            verified("local", Some("missing"), None),
+        ),
+        ("verification_completed_all", completed(None, None, all)),
+        (
+            "verification_completed_scoped",
+            completed(Some(package_id), Some("local"), [0; 5]),
+        ),
     ]
 }
 

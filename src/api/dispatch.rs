@@ -1,9 +1,9 @@
 //! Endpoint to handler, one line each.
 
 use crate::api::routes::Operation;
-use crate::api::{consumers, events, files, health, packages, retention, schemas};
+use crate::api::{consumers, events, files, health, packages, retention, schemas, verifications};
 use crate::exchange::context::Context;
-use crate::exchange::fault::{Code, Fault};
+use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 
@@ -46,14 +46,8 @@ pub async fn dispatch(
         Operation::ListSchemas => schemas::list_schemas(request, context).await,
         Operation::GetSchema => schemas::get_schema(request, context).await,
         Operation::PutSchema => schemas::put_schema(request, context).await,
-        Operation::NotBuilt => Err(not_built(&request)),
+        Operation::StartVerification => verifications::start_verification(request, context).await,
+        Operation::ListVerifications => verifications::list_verifications(request, context).await,
+        Operation::GetVerification => verifications::get_verification(request, context).await,
     }
-}
-
-fn not_built(request: &Request) -> Fault {
-    Fault::new(Code::NotImplemented).message(format!(
-        "{} {} is not built yet; it answers 501 until it is.",
-        request.method(),
-        request.head.uri.path()
-    ))
 }

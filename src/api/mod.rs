@@ -11,3 +11,4 @@ pub mod paging;
 pub mod retention;
 pub mod routes;
 pub mod schemas;
+pub mod verifications;

@@ -1,4 +1,4 @@
-//! The table of extension endpoints: every one on one screen, those that are not built yet too.
+//! The table of extension endpoints: every one on one screen.
 
 use http::Method;
 
@@ -72,8 +72,12 @@ pub enum Operation {
     GetSchema,
     /// A new metadata schema.
     PutSchema,
-    /// An endpoint that is promised and not built yet.
-    NotBuilt,
+    /// A new verification run.
+    StartVerification,
+    /// A page of verification runs.
+    ListVerifications,
+    /// One verification run.
+    GetVerification,
 }
 
 impl Operation {
@@ -112,7 +116,9 @@ impl Operation {
             Self::ListSchemas => "ListSchemas",
             Self::GetSchema => "GetSchema",
             Self::PutSchema => "PutSchema",
-            Self::NotBuilt => "NotBuilt",
+            Self::StartVerification => "StartVerification",
+            Self::ListVerifications => "ListVerifications",
+            Self::GetVerification => "GetVerification",
         }
     }
 }
@@ -182,6 +188,7 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::GET,    Scope::Extension("metadata-schemas"),                &[], PAGE_KEYS,    Operation::ListSchemas,       Access::Caller,   BodyKind::None),
     row(Method::GET,    Scope::Extension("metadata-schemas/{slug}"),         &[], &["version"], Operation::GetSchema,         Access::Caller,   BodyKind::None),
     row(Method::PUT,    Scope::Extension("metadata-schemas/{slug}"),         &[], &[],          Operation::PutSchema,         ADMIN,            BodyKind::Document(256 * KIB)),
-    row(Method::POST,   Scope::Extension("verifications"),                   &[], &[],          Operation::NotBuilt,          Access::Caller,   SMALL),
-    row(Method::GET,    Scope::Extension("verifications/{run}"),             &[], &[],          Operation::NotBuilt,          Access::Caller,   BodyKind::None),
+    row(Method::POST,   Scope::Extension("verifications"),                   &[], &[],          Operation::StartVerification, Access::Caller,   SMALL),
+    row(Method::GET,    Scope::Extension("verifications"),                   &[], PAGE_KEYS,    Operation::ListVerifications, Access::Caller,   BodyKind::None),
+    row(Method::GET,    Scope::Extension("verifications/{run}"),             &[], &[],          Operation::GetVerification,   Access::Caller,   BodyKind::None),
 ];

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::client::cli::{
     CheckArguments, ConsumerArguments, EventsArguments, PackageArguments, RetentionArguments,
-    SchemaArguments,
+    SchemaArguments, VerifyArguments,
 };
 use crate::app::config::Sources;
 
@@ -44,6 +44,8 @@ pub enum Command {
     Events(EventsArguments),
     /// Create, list, show, move and remove named consumers of the event log.
     Consumer(ConsumerArguments),
+    /// Have the server read stored bytes again and hold them against their digests.
+    Verify(VerifyArguments),
     /// Compare a downloaded package with its manifest, offline.
     Check(CheckArguments),
     /// Replay the log of a data directory into fresh views and compare them with those in use.

@@ -17,7 +17,8 @@ use crate::domain::package::WriteMode;
 use crate::domain::retention::DeletionStrategy;
 use crate::exchange::settings::ExchangeSettings;
 use crate::registry::settings::{
-    JanitorSettings, PackageRule, RegistrySettings, RetentionClassSettings,
+    JanitorSettings, PackageRule, RegistrySettings, RetentionClassSettings, VERIFICATION_EVENTS,
+    VerificationSettings,
 };
 use crate::server::settings::ServerSettings;
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub registry: RegistrySettings,
     /// `[janitor]`
     pub janitor: JanitorSettings,
+    /// `[verification]`
+    pub verification: VerificationSettings,
     /// `[[retention_classes]]`
     #[serde(default)]
     pub retention_classes: Vec<RetentionClassSettings>,
@@ -122,6 +125,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     settings.check()?;
     settings.registry.data_dir.clone_from(&settings.data);
     settings.registry.janitor = settings.janitor.clone();
+    settings.registry.verification = settings.verification.clone();
     settings
         .registry
         .retention_classes
@@ -172,6 +176,13 @@ impl Settings {
                 "janitor.interval_seconds and janitor.sweep_interval_seconds are at least 1"
                     .to_owned(),
             );
+        }
+        let verification = &self.verification;
+        if verification.parallel_reads == 0 {
+            return fail("verification.parallel_reads is at least 1".to_owned());
+        }
+        if !VERIFICATION_EVENTS.contains(&verification.events.as_str()) {
+            return fail("verification.events is changes or each".to_owned());
         }
         let modes = self
             .package_rules
@@ -411,6 +422,7 @@ mod tests {
         let settings = load(&Sources::default()).unwrap().settings;
         assert_eq!(settings.registry, RegistrySettings::default());
         assert_eq!(settings.janitor, JanitorSettings::default());
+        assert_eq!(settings.verification, VerificationSettings::default());
         assert_eq!(settings.s3, ExchangeSettings::default());
         assert_eq!(settings.server, ServerSettings::default());
         assert_eq!(settings.blob, BlobSettings::default());
@@ -440,6 +452,7 @@ mod tests {
         inside("blob", fields_of::<BlobSettings>());
         inside("registry", fields_of::<RegistrySettings>());
         inside("janitor", fields_of::<JanitorSettings>());
+        inside("verification", fields_of::<VerificationSettings>());
         let lists: [(&str, &[&str]); 3] = [
             ("users", fields_of::<UserSettings>()),
             ("retention_classes", fields_of::<RetentionClassSettings>()),
@@ -518,6 +531,14 @@ mod tests {
             ),
             ("[server]\nlisten = 'here'", "in `server.listen`"),
             ("[registry]\nwrite_mode = 'once'", "'once' is no write mode"),
+            (
+                "[verification]\nevents = 'all'",
+                "verification.events is changes or each",
+            ),
+            (
+                "[verification]\nparallel_reads = 0",
+                "verification.parallel_reads is at least 1",
+            ),
             ("[[users]]\nid = 'a'\nkeyz = []", "unknown field `keyz`"),
             (
                 "[[retention_classes]]\nid = 'x'\nanchor = 'sunday'",

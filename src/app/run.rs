@@ -51,6 +51,9 @@ pub fn main() -> ExitCode {
         Some(Command::Consumer(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(client::consumers::run(&arguments)))
         }
+        Some(Command::Verify(arguments)) => {
+            runtime().and_then(|runtime| runtime.block_on(client::verify::run(&arguments)))
+        }
         Some(Command::Check(arguments)) => client::check::run(&arguments),
         Some(Command::Audit(arguments)) => {
             runtime().and_then(|runtime| runtime.block_on(owner::audit(&arguments)))
@@ -125,9 +128,14 @@ async fn run(settings: Settings, root: &RootKey) -> Result<(), Failure> {
                 async move { sweep(&registry).await }
             })
         });
+        let verifier = tokio::spawn(verify_by_the_clock(
+            registry.clone(),
+            settings.registry.verification.interval_seconds,
+            stopping.clone(),
+        ));
         server.run().await;
         signals.abort();
-        let _ = (janitor.await, sweeper.await);
+        let _ = (janitor.await, sweeper.await, verifier.await);
         Ok(())
     }
     .await;
@@ -145,6 +153,29 @@ async fn sweep(registry: &Registry) {
         }
         Err(error) => tracing::warn!(%error, "the sweeper could not finish"),
     }
+}
+
+/// How often it is looked whether a verification is due.
+const DUE_LOOK: Duration = Duration::from_secs(60);
+
+/// Goes on with verifications that were cut off, and begins one whenever one is due.
+async fn verify_by_the_clock(registry: Registry, interval: u64, stopping: CancellationToken) {
+    if let Err(error) = registry.resume_verifications().await {
+        tracing::warn!(%error, "verifications were not resumed");
+    }
+    if interval == 0 {
+        return;
+    }
+    let period = Duration::from_secs(interval).min(DUE_LOOK);
+    every(period, stopping, move || {
+        let registry = registry.clone();
+        async move {
+            if let Err(error) = registry.start_due_verification().await {
+                tracing::warn!(%error, "a verification that is due was not begun");
+            }
+        }
+    })
+    .await;
 }
 
 /// One run of the janitor, of which the log hears only when it did something.

@@ -194,7 +194,7 @@ impl Blobs {
         self.store(backend_id)?.probe().await
     }
 
-    fn store(&self, backend_id: &str) -> Result<&Arc<dyn BlobStore>, BlobError> {
+    pub(super) fn store(&self, backend_id: &str) -> Result<&Arc<dyn BlobStore>, BlobError> {
         let mut stores = self.shared.stores.iter();
         let store = stores.find(|store| store.backend_id() == backend_id);
         store.ok_or_else(|| BlobError::Unavailable {

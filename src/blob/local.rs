@@ -80,7 +80,8 @@ impl BlobStore for LocalStore {
         let missing = || self.disk.missing(object_key);
         let address = address_of_key(object_key).ok_or_else(missing)?;
         let file = open_to_read(&self.disk.blob_path(address), patience).map_err(|error| {
-            if error.kind() == ErrorKind::NotFound {
+            // A blob whose directory is gone as well may be on a disk that is not mounted.
+            if error.kind() == ErrorKind::NotFound && self.disk.fan_out("blobs", address).is_dir() {
                 missing()
             } else {
                 self.disk.read_error(address, error)

@@ -14,6 +14,7 @@ mod faults;
 pub mod local;
 pub mod pins;
 pub mod read;
+pub mod rehash;
 pub mod remote;
 pub mod settings;
 pub mod store;

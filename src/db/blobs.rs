@@ -97,7 +97,7 @@ pub async fn remove_inline(
     row.map(|row| Columns::new(&row).unsigned()).transpose()
 }
 
-/// Remembers damage that a reader found.
+/// Remembers that the bytes of a blob are wrong or gone.
 pub async fn record_fault(
     connection: &mut AnyConnection,
     address: ContentAddress,
@@ -119,13 +119,31 @@ pub async fn record_fault(
     Ok(())
 }
 
-/// How many blobs readers have found damaged.
-pub async fn count_faults<'e, E>(executor: E) -> Result<u64>
+/// Forgets what was wrong with a blob.
+pub async fn clear_fault(
+    connection: &mut AnyConnection,
+    address: ContentAddress,
+    backend_id: &str,
+) -> Result<()> {
+    sqlx::query("DELETE FROM blob_faults WHERE address = $1 AND backend_id = $2")
+        .bind(address.0.to_vec())
+        .bind(backend_id.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Every blob whose bytes are known to be wrong or gone.
+pub async fn list_faults<'e, E>(executor: E) -> Result<Vec<(ContentAddress, String)>>
 where
     E: Executor<'e, Database = Any>,
 {
-    let row = sqlx::query("SELECT CAST(COUNT(*) AS BIGINT) FROM blob_faults")
-        .fetch_one(executor)
+    let rows = sqlx::query("SELECT address, backend_id FROM blob_faults")
+        .fetch_all(executor)
         .await?;
-    Columns::new(&row).unsigned()
+    let fault = |row| {
+        let mut columns = Columns::new(row);
+        Ok((columns.address()?, columns.text()?))
+    };
+    rows.iter().map(fault).collect()
 }

@@ -16,9 +16,11 @@ use crate::domain::name::ObjectKey;
 use crate::domain::package::CurrentFile;
 use crate::domain::payload::decode_attributes;
 
-const RECORD: &str = "SELECT f.id, f.package_id, f.relative_path, f.media_type, f.size_bytes, \
-    f.address, f.sha256, f.etag, f.created_at, f.sequence, f.ingested_by, f.attributes, \
-    l.id, l.backend_id, l.object_key, f.copied_from_package, f.copied_from_file FROM ";
+/// What [`read_record`] reads, of a file `f` and its location `l`.
+pub(super) const RECORD_COLUMNS: &str = "f.id, f.package_id, f.relative_path, f.media_type, \
+    f.size_bytes, f.address, f.sha256, f.etag, f.created_at, f.sequence, f.ingested_by, \
+    f.attributes, l.id, l.backend_id, l.object_key, f.copied_from_package, \
+    f.copied_from_file";
 
 /// The bytes just above every key: UTF-8 never holds 0xff.
 const ABOVE_ALL_KEYS: u8 = 0xff;
@@ -34,7 +36,7 @@ where
 {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{RECORD} objects o JOIN files f ON f.id = o.file_id \
+            "SELECT {RECORD_COLUMNS} FROM objects o JOIN files f ON f.id = o.file_id \
              JOIN storage_locations l ON l.file_id = f.id \
              WHERE o.package_id = $1 AND o.relative_path = $2 ORDER BY l.id LIMIT 1"
         )
@@ -54,7 +56,7 @@ where
 {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{RECORD} files f JOIN storage_locations l ON l.file_id = f.id \
+            "SELECT {RECORD_COLUMNS} FROM files f JOIN storage_locations l ON l.file_id = f.id \
              WHERE f.id = $1 ORDER BY l.id LIMIT 1"
         )
     });
@@ -77,7 +79,7 @@ where
 {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{RECORD} objects o JOIN files f ON f.id = o.file_id \
+            "SELECT {RECORD_COLUMNS} FROM objects o JOIN files f ON f.id = o.file_id \
              JOIN storage_locations l ON l.file_id = f.id AND l.id = \
              (SELECT MIN(m.id) FROM storage_locations m WHERE m.file_id = f.id) \
              WHERE o.package_id = $1 AND o.relative_path > $2 ORDER BY o.relative_path LIMIT $3"
@@ -270,7 +272,11 @@ fn listed_file(page: &str) -> Option<(FileSummary, &str)> {
 }
 
 fn record(row: &AnyRow) -> Result<FileRecord> {
-    let mut columns = Columns::new(row);
+    read_record(&mut Columns::new(row))
+}
+
+/// A file with one of its locations, from the columns of [`RECORD_COLUMNS`].
+pub(super) fn read_record(columns: &mut Columns<'_>) -> Result<FileRecord> {
     Ok(FileRecord {
         id: columns.file_id()?,
         package_id: columns.package_id()?,
@@ -283,7 +289,7 @@ fn record(row: &AnyRow) -> Result<FileRecord> {
         created_at: columns.time()?,
         sequence: columns.sequence()?,
         ingested_by: columns.text()?,
-        attributes: attributes(&mut columns)?,
+        attributes: attributes(columns)?,
         location: Location {
             id: columns.location_id()?,
             backend_id: columns.text()?,

@@ -10,19 +10,23 @@ use sqlx::AnyConnection;
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
-use crate::db::rows::{ForRows, InsertRows};
 use crate::db::script::{Script, Values};
+use crate::db::view_statements::{
+    DELETE_FILES, DELETE_LOCATIONS, DELETE_OBJECTS, DELETE_PART_REFERENCES, INSERT_FILES,
+    INSERT_LOCATIONS, INSERT_PART_REFERENCES, SET_FAILED, SET_VERIFIED, UPSERT_OBJECTS,
+};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
     Event, FileIngested, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
     PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
 };
-use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp};
+use crate::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::PackageStatus;
 use crate::domain::payload::{LOCATION_RECORDED, RETRIEVAL_TIER, encode_attributes};
 use crate::domain::retention::RetentionClass;
 use crate::domain::schema::{canonical_schema, schema_digest};
+use crate::domain::scrub::LocationStatus;
 
 /// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
 pub const VIEW_TABLES: [&str; 9] = [
@@ -93,6 +97,8 @@ struct Outcome<'e> {
     gone: Vec<FileId>,
     /// The current file of each key that changed.
     current: BTreeMap<(PackageId, &'e ObjectKey), Option<FileId>>,
+    /// What was last found at locations that were read again.
+    verified: BTreeMap<(FileId, LocationId), LocationStatus>,
     packages: HashMap<PackageId, PackageChange<'e>>,
 }
 
@@ -154,6 +160,14 @@ impl<'e> Outcome<'e> {
                     manifest,
                 });
             }
+            Event::LocationVerified(event) => {
+                let status = match event.mismatch {
+                    None => LocationStatus::Verified,
+                    Some(_) => LocationStatus::Failed,
+                };
+                let place = (event.file_id, event.location_id);
+                self.verified.insert(place, status);
+            }
             // Written as they come.
             _ => {}
         }
@@ -171,6 +185,7 @@ impl<'e> Outcome<'e> {
         self.remove_gone(connection, script).await?;
         self.insert_files(script);
         self.insert_part_references(script);
+        self.set_statuses(script);
         self.write_current(script);
         for (id, change) in &self.packages {
             update_package(script, *id, change);
@@ -253,6 +268,22 @@ impl<'e> Outcome<'e> {
         });
     }
 
+    fn set_statuses(&self, script: &mut Script) {
+        let with = |wanted: LocationStatus| {
+            let mut places = Vec::new();
+            let found = self.verified.iter().filter(|(_, found)| **found == wanted);
+            places.extend(found.map(|(place, _)| *place));
+            places
+        };
+        let bind = |values: Values, (file, id): &(FileId, LocationId)| {
+            values
+                .bind(file.as_bytes().to_vec())
+                .bind(id.as_bytes().to_vec())
+        };
+        SET_VERIFIED.add(script, &with(LocationStatus::Verified), bind);
+        SET_FAILED.add(script, &with(LocationStatus::Failed), bind);
+    }
+
     fn write_current(&self, script: &mut Script) {
         let mut set = Vec::new();
         let mut unset = Vec::new();
@@ -279,61 +310,6 @@ impl<'e> Outcome<'e> {
         });
     }
 }
-
-const INSERT_FILES: InsertRows = InsertRows {
-    into: "files (id, package_id, relative_path, media_type, size_bytes, address, \
-             sha256, etag, created_at, sequence, ingested_by, attributes, copied_from_package, \
-             copied_from_file)",
-    columns: 14,
-    on_conflict: "",
-};
-
-const INSERT_LOCATIONS: InsertRows = InsertRows {
-    into: "storage_locations (file_id, id, backend_id, content_address, object_key, \
-             retrieval_tier, status)",
-    columns: 7,
-    on_conflict: "",
-};
-
-const INSERT_PART_REFERENCES: InsertRows = InsertRows {
-    into: "part_references (content_address, backend_id, file_id)",
-    columns: 3,
-    // Two parts of one file may hold the same bytes.
-    on_conflict: "ON CONFLICT DO NOTHING",
-};
-
-const UPSERT_OBJECTS: InsertRows = InsertRows {
-    into: "objects (package_id, relative_path, file_id, size_bytes, address, etag, \
-             created_at)",
-    columns: 7,
-    on_conflict: "ON CONFLICT (package_id, relative_path) DO UPDATE SET file_id = excluded.file_id, \
-            size_bytes = excluded.size_bytes, address = excluded.address, etag = excluded.etag, \
-            created_at = excluded.created_at",
-};
-
-const DELETE_OBJECTS: ForRows = ForRows {
-    before: "DELETE FROM objects WHERE (package_id, relative_path) IN (VALUES",
-    columns: 2,
-    after: ")",
-};
-
-const DELETE_FILES: ForRows = ForRows {
-    before: "DELETE FROM files WHERE id IN (VALUES",
-    columns: 1,
-    after: ") RETURNING package_id, size_bytes",
-};
-
-const DELETE_LOCATIONS: ForRows = ForRows {
-    before: "DELETE FROM storage_locations WHERE file_id IN (VALUES",
-    columns: 1,
-    after: ")",
-};
-
-const DELETE_PART_REFERENCES: ForRows = ForRows {
-    before: "DELETE FROM part_references WHERE file_id IN (VALUES",
-    columns: 1,
-    after: ")",
-};
 
 fn insert_package(script: &mut Script, recorded: &Recorded, event: &PackageCreated) {
     script.add(

@@ -10,7 +10,10 @@ use bytes::Bytes;
 
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::{FileRecord, Location, ObjectAttributes};
-use crate::domain::ids::{FileId, HoldId, PackageId, SchemaId, Sequence, Timestamp};
+use crate::domain::hashers::WholeDigests;
+use crate::domain::ids::{
+    FileId, HoldId, LocationId, PackageId, RunId, SchemaId, Sequence, Timestamp,
+};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
 use crate::domain::retention::{HoldKind, RetentionClass};
@@ -51,6 +54,10 @@ pub enum Event {
     MetadataSchemaRegistered(MetadataSchemaRegistered),
     /// `v1.package.metadata_updated`
     PackageMetadataUpdated(PackageMetadataUpdated),
+    /// `v1.storage.location_verified`
+    LocationVerified(LocationVerified),
+    /// `v1.storage.verification_completed`
+    VerificationCompleted(VerificationCompleted),
 }
 
 /// What an event is about.
@@ -66,6 +73,10 @@ pub enum Subject {
     Blob(ContentAddress),
     /// A metadata schema.
     Schema(SchemaId),
+    /// The stored bytes of a file.
+    StoredFile(PackageId, FileId),
+    /// A verification run.
+    Run(RunId),
 }
 
 impl Subject {
@@ -75,7 +86,7 @@ impl Subject {
             Self::Package(_) => "package",
             Self::Retention(_) => "retention",
             Self::Class(_) => "class",
-            Self::Blob(_) => "storage",
+            Self::Blob(_) | Self::StoredFile(..) | Self::Run(_) => "storage",
             Self::Schema(_) => "schema",
         }
     }
@@ -87,6 +98,8 @@ impl Subject {
             Self::Class(id) => id.clone(),
             Self::Blob(address) => address.to_string(),
             Self::Schema(id) => id.to_string(),
+            Self::StoredFile(_, id) => id.to_string(),
+            Self::Run(id) => id.to_string(),
         }
     }
 }
@@ -413,6 +426,56 @@ impl PackageMetadataUpdated {
     pub const TYPE: &'static str = "v1.package.metadata_updated";
 }
 
+/// The bytes at a location were read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocationVerified {
+    /// The package of the file.
+    pub package_id: PackageId,
+    /// The file: the subject.
+    pub file_id: FileId,
+    /// The location.
+    pub location_id: LocationId,
+    /// Its backend.
+    pub backend_id: String,
+    /// Whose bytes should be there.
+    pub address: ContentAddress,
+    /// How they differ, in one word; `None` when they are right.
+    pub mismatch: Option<String>,
+    /// What is there, if it could be read to its end.
+    pub actual: Option<WholeDigests>,
+}
+
+impl LocationVerified {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.storage.location_verified";
+}
+
+/// A verification run came to its end. Counts are of locations, but for `bytes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerificationCompleted {
+    /// The run: the subject.
+    pub run_id: RunId,
+    /// The package it was over; `None` for all.
+    pub package_id: Option<PackageId>,
+    /// The backend it was over; `None` for all.
+    pub backend_id: Option<String>,
+    /// How many were looked at.
+    pub checked: u64,
+    /// How many were right.
+    pub verified: u64,
+    /// How many were wrong or gone.
+    pub mismatched: u64,
+    /// How many could not be read.
+    pub unreachable: u64,
+    /// How many bytes were read.
+    pub bytes: u64,
+}
+
+impl VerificationCompleted {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.storage.verification_completed";
+}
+
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -458,6 +521,8 @@ impl Event {
             Self::BlobReclaimed(_) => BlobReclaimed::TYPE,
             Self::MetadataSchemaRegistered(_) => MetadataSchemaRegistered::TYPE,
             Self::PackageMetadataUpdated(_) => PackageMetadataUpdated::TYPE,
+            Self::LocationVerified(_) => LocationVerified::TYPE,
+            Self::VerificationCompleted(_) => VerificationCompleted::TYPE,
         }
     }
 
@@ -480,14 +545,16 @@ impl Event {
             Self::BlobReclaimed(event) => Subject::Blob(event.address),
             Self::MetadataSchemaRegistered(event) => Subject::Schema(event.schema_id),
             Self::PackageMetadataUpdated(event) => Subject::Package(event.package_id),
+            Self::LocationVerified(event) => Subject::StoredFile(event.package_id, event.file_id),
+            Self::VerificationCompleted(event) => Subject::Run(event.run_id),
         }
     }
 
     /// The package it belongs to, if it belongs to one.
     pub fn package_id(&self) -> Option<PackageId> {
         match self.subject() {
-            Subject::Package(id) | Subject::Retention(id) => Some(id),
-            Subject::Class(_) | Subject::Blob(_) | Subject::Schema(_) => None,
+            Subject::Package(id) | Subject::Retention(id) | Subject::StoredFile(id, _) => Some(id),
+            Subject::Class(_) | Subject::Blob(_) | Subject::Run(_) | Subject::Schema(_) => None,
         }
     }
 }

@@ -75,6 +75,10 @@ uuid_newtype!(
     /// One version of a metadata schema.
     SchemaId
 );
+uuid_newtype!(
+    /// A verification run.
+    RunId
+);
 
 /// A position in the event log: gap-free from 1; 0 is "before the first event".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -25,6 +25,8 @@ pub mod package;
 pub mod payload;
 pub mod retention;
 pub mod schema;
+pub mod scrub;
+pub mod storage_payload;
 pub mod type_filter;
 pub mod upload;
 pub mod verb;

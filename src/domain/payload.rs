@@ -15,9 +15,9 @@ use crate::domain::cbor::json::to_json;
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
     BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
-    FileSuperseded, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
-    PackageDeleted, PackageFinalized, PackageMetadataUpdated, RetentionDefaultApplied,
-    RetentionExtended, UnreadableEvent,
+    FileSuperseded, HoldApplied, HoldReleased, LocationVerified, MetadataSchemaRegistered,
+    PackageCreated, PackageDeleted, PackageFinalized, PackageMetadataUpdated,
+    RetentionDefaultApplied, RetentionExtended, UnreadableEvent, VerificationCompleted,
 };
 use crate::domain::file::{ChecksumKind, FilePart, Location, ObjectAttributes, StoredChecksum};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
@@ -25,6 +25,9 @@ use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
 use crate::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
 use crate::domain::schema::SchemaSlug;
+use crate::domain::storage_payload::{
+    location_verified, read_location_verified, read_verification_completed, verification_completed,
+};
 
 /// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
 /// 2.5 MB; manifests are payloads too, but are not decoded here.
@@ -109,6 +112,10 @@ impl Event {
                 map.uint("size_bytes", event.size_bytes);
                 map.text("content_address", &event.address.to_string());
             }),
+            Self::LocationVerified(event) => encode_map(|map| location_verified(map, event)),
+            Self::VerificationCompleted(event) => {
+                encode_map(|map| verification_completed(map, event))
+            }
         }
     }
 
@@ -139,6 +146,8 @@ impl Event {
             BlobReclaimed::TYPE => Reader::OfNone(read_blob_reclaimed),
             MetadataSchemaRegistered::TYPE => Reader::OfNone(read_metadata_schema_registered),
             PackageMetadataUpdated::TYPE => Reader::OfPackage(read_package_metadata_updated),
+            LocationVerified::TYPE => Reader::OfPackage(read_location_verified),
+            VerificationCompleted::TYPE => Reader::OfNone(read_verification_completed),
             PackageFinalized::TYPE => {
                 let package_id = package_id.ok_or_else(|| unreadable(NO_PACKAGE.to_owned()))?;
                 return Ok(Some(Self::PackageFinalized(PackageFinalized {
@@ -578,7 +587,8 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::domain::cbor::json::tests::any_json;
-    use crate::domain::ids::{FileId, HoldId, LocationId, SchemaId};
+    use crate::domain::hashers::WholeDigests;
+    use crate::domain::ids::{FileId, HoldId, LocationId, RunId, SchemaId};
 
     fn any_id() -> impl Strategy<Value = Uuid> {
         any::<u128>().prop_map(Uuid::from_u128)
@@ -894,6 +904,41 @@ pub(crate) mod tests {
         })
     }
 
+    fn any_storage_event() -> impl Strategy<Value = Event> {
+        let ids = (any_id(), any_id(), any_id());
+        let digests = (any::<u64>(), any::<[u8; 32]>(), any::<[u8; 32]>());
+        let counts = any::<[u64; 5]>();
+        let texts = (any::<String>(), option::of(any::<String>()));
+        (ids, option::of(digests), counts, texts).prop_flat_map(|(ids, digests, counts, texts)| {
+            let package_id = PackageId(ids.0);
+            prop_oneof![
+                Just(Event::LocationVerified(LocationVerified {
+                    package_id,
+                    file_id: FileId(ids.1),
+                    location_id: LocationId(ids.2),
+                    backend_id: texts.0.clone(),
+                    address: ContentAddress([7; 32]),
+                    mismatch: texts.1.clone(),
+                    actual: digests.map(|(size_bytes, address, sha256)| WholeDigests {
+                        size_bytes,
+                        address: ContentAddress(address),
+                        sha256,
+                    }),
+                })),
+                Just(Event::VerificationCompleted(VerificationCompleted {
+                    run_id: RunId(ids.1),
+                    package_id: digests.is_some().then_some(package_id),
+                    backend_id: texts.1,
+                    checked: counts[0],
+                    verified: counts[1],
+                    mismatched: counts[2],
+                    unreachable: counts[3],
+                    bytes: counts[4],
+                })),
+            ]
+        })
+    }
+
     proptest! {
         #[test]
         fn an_event_is_read_as_it_was_written(
@@ -904,6 +949,7 @@ pub(crate) mod tests {
                 any_class(),
                 any_retention_event(),
                 any_schema_event(),
+                any_storage_event(),
             ]
         ) {
             let payload = event.payload();

@@ -100,9 +100,15 @@ impl Registry {
             .find_frozen_same(&command, staged.digests.address)
             .await?
         {
+            if self.is_damaged(&same) {
+                self.take_back(staged).await?;
+            }
             return Ok(same);
         }
         let published = staged.publish().await?;
+        if let Placement::Stored(receipt) = &published.placement {
+            self.heal(&receipt.backend_id, published.digests.address);
+        }
         let write = FileWrite::of_ingest(self, command, published)?;
         self.record_write(write).await
     }
@@ -253,6 +259,7 @@ impl Registry {
         {
             Written::Recorded(file) => {
                 if let Some(bytes) = &write.inline {
+                    self.heal(INLINE_BACKEND, file.address);
                     self.inner.content.put(file.address, bytes.clone());
                 }
                 Ok(file)

@@ -19,7 +19,9 @@ use crate::registry::candidates::Candidates;
 use crate::registry::chaser::Chasers;
 use crate::registry::error::Result;
 use crate::registry::locks::FinalizeLocks;
+use crate::registry::quarantine::Quarantine;
 use crate::registry::schema_checks::SchemaChecks;
+use crate::registry::scrubber::Scrubber;
 use crate::registry::settings::RegistrySettings;
 
 /// The library's entry: cheap to clone, shared by every request.
@@ -40,6 +42,8 @@ pub(super) struct Inner {
     pub(super) finalizing: FinalizeLocks,
     pub(super) schemas: SchemaChecks,
     pub(super) candidates: Mutex<Candidates>,
+    pub(super) quarantine: Quarantine,
+    pub(super) scrub: Scrubber,
     /// The epoch of the log; it changes only between two runs.
     pub(super) epoch: u64,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -70,6 +74,7 @@ impl Registry {
         let epoch = read_head(&mut db.connect().await?).await?.epoch;
         let registry = Self {
             inner: Arc::new(Inner {
+                scrub: Scrubber::new(&settings.verification),
                 settings,
                 db,
                 committer,
@@ -81,16 +86,19 @@ impl Registry {
                 finalizing: FinalizeLocks::default(),
                 schemas: SchemaChecks::default(),
                 candidates: Mutex::default(),
+                quarantine: Quarantine::default(),
                 epoch,
                 writer: Mutex::new(Some(writer)),
             }),
         };
         registry.define_classes_of_settings().await?;
+        registry.load_quarantine().await?;
         Ok(registry)
     }
 
-    /// Writes what is queued and closes the database. Later calls answer `Unavailable`.
+    /// Ends background work, writes what is queued and closes the database. Later calls answer `Unavailable`.
     pub async fn close(&self) {
+        self.inner.scrub.stop().await;
         self.inner.committer.stop();
         if let Some(writer) = self.inner.writer.lock().await.take()
             && let Err(error) = writer.await

@@ -6,6 +6,9 @@ use tokio::time::timeout;
 
 use crate::registry::handle::Registry;
 
+/// The id of the database among the parts.
+pub const DATABASE: &str = "database";
+
 /// How one part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartHealth {
@@ -22,7 +25,7 @@ impl Registry {
     /// Asks the database and every backend, each within a few seconds. Writes nothing that stays.
     pub async fn check_health(&self) -> Vec<PartHealth> {
         let mut parts = vec![PartHealth {
-            id: "database".to_owned(),
+            id: DATABASE.to_owned(),
             trouble: trouble(self.inner.db.probe()).await,
         }];
         for id in self.inner.blobs.backend_ids() {

@@ -30,6 +30,9 @@ pub struct RegistrySettings {
     /// What is cleaned up, and when.
     #[serde(skip)]
     pub janitor: JanitorSettings,
+    /// How stored bytes are read again.
+    #[serde(skip)]
+    pub verification: VerificationSettings,
     /// The retention classes that the settings define, besides those defined by the API and
     /// `default`, which never expires unless it is defined otherwise.
     #[serde(skip)]
@@ -54,6 +57,23 @@ pub struct JanitorSettings {
     /// in seconds.
     pub sweep_interval_seconds: u64,
 }
+
+/// How stored bytes are read again (`[verification]`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerificationSettings {
+    /// How often a run over everything begins, in seconds; 0: only when asked.
+    pub interval_seconds: u64,
+    /// The most bytes that all runs together read in a second; 0: without bound.
+    pub bytes_per_second: u64,
+    /// How many blobs are read at once.
+    pub parallel_reads: u64,
+    /// What is an event: `changes`, or `each` location of each run.
+    pub events: String,
+}
+
+/// The words of [`VerificationSettings::events`].
+pub const VERIFICATION_EVENTS: [&str; 2] = ["changes", "each"];
 
 /// One `[[retention_classes]]` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -134,8 +154,27 @@ impl Default for RegistrySettings {
             record_cache_entries: 25_000,
             sealing_timeout_seconds: 600,
             janitor: JanitorSettings::default(),
+            verification: VerificationSettings::default(),
             retention_classes: Vec::new(),
             package_rules: Vec::new(),
+        }
+    }
+}
+
+impl VerificationSettings {
+    /// Whether each location of each run is an event.
+    pub fn each_event(&self) -> bool {
+        self.events == VERIFICATION_EVENTS[1]
+    }
+}
+
+impl Default for VerificationSettings {
+    fn default() -> Self {
+        Self {
+            interval_seconds: 0,
+            bytes_per_second: 100 << 20,
+            parallel_reads: 2,
+            events: VERIFICATION_EVENTS[0].to_owned(),
         }
     }
 }

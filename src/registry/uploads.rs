@@ -157,6 +157,7 @@ impl Registry {
         let Placement::Stored(receipt) = published.placement else {
             return Err(Error::Internal("a part was not stored".into()));
         };
+        self.heal(&receipt.backend_id, published.digests.address);
         let Digests {
             size_bytes,
             address,

@@ -31,6 +31,7 @@ FILE = "0193f0c4-8000-7000-8000-000000000001"
 NEXT_FILE = "0193f0c4-8000-7000-8000-000000000002"
 LOCATION = "0193f0c4-9000-7000-8000-000000000001"
 HOLD = "0193f0c4-a000-4000-8000-000000000001"
+RUN = "0193f0c4-b000-7000-8000-000000000001"
 SCHEMA = "7d444840-9dc0-41d1-b245-5ffdce74fad2"
 
 
@@ -449,6 +450,83 @@ def make_events():
             "v1.package.metadata_updated",
             "package",
             {"metadata": {}, "metadata_schema_id": None, "tags": {}},
+        ),
+        (
+            "location_verified_good",
+            "v1.storage.location_verified",
+            ("storage", FILE),
+            {
+                "storage_location_id": LOCATION,
+                "file_id": FILE,
+                "backend_id": "local",
+                "content_address": address(hello),
+                "verified": True,
+                "mismatch": None,
+                "actual_size_bytes": len(hello),
+                "actual_primary_hex": blake3.blake3(hello).hexdigest(),
+                "actual_sha256_hex": hashlib.sha256(hello).hexdigest(),
+            },
+        ),
+        (
+            "location_verified_changed",
+            "v1.storage.location_verified",
+            ("storage", FILE),
+            {
+                "storage_location_id": LOCATION,
+                "file_id": FILE,
+                "backend_id": "inline",
+                "content_address": address(hello),
+                "verified": False,
+                "mismatch": "size",
+                "actual_size_bytes": 0,
+                "actual_primary_hex": blake3.blake3(b"").hexdigest(),
+                "actual_sha256_hex": hashlib.sha256(b"").hexdigest(),
+            },
+        ),
+        (
+            "location_verified_missing",
+            "v1.storage.location_verified",
+            ("storage", FILE),
+            {
+                "storage_location_id": LOCATION,
+                "file_id": FILE,
+                "backend_id": "local",
+                "content_address": address(hello),
+                "verified": False,
+                "mismatch": "missing",
+                "actual_size_bytes": None,
+                "actual_primary_hex": None,
+                "actual_sha256_hex": None,
+            },
+        ),
+        (
+            "verification_completed_all",
+            "v1.storage.verification_completed",
+            ("storage", RUN),
+            {
+                "run_id": RUN,
+                "backend_id": None,
+                "checked": 1000,
+                "verified": 997,
+                "mismatched": 2,
+                "unreachable": 1,
+                "bytes": 70_000_000_000,
+            },
+        ),
+        (
+            "verification_completed_scoped",
+            "v1.storage.verification_completed",
+            ("storage", RUN),
+            {
+                "run_id": RUN,
+                "package_id": PACKAGE,
+                "backend_id": "local",
+                "checked": 0,
+                "verified": 0,
+                "mismatched": 0,
+                "unreachable": 0,
+                "bytes": 0,
+            },
         ),
     ]
 

@@ -1,12 +1,12 @@
 //! Stored bytes that went bad are never served as good, whole or by range, and the same bytes
 //! uploaded again make the object readable.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::Path;
 
 use crate::support::bytes::{content, stored_file};
 use crate::support::database::edit;
+use crate::support::harm::{cut, flip};
 use crate::support::multipart;
 use crate::support::server::Server;
 
@@ -14,27 +14,6 @@ const MIB: usize = 1 << 20;
 
 /// One group, several, more than is checked before the first byte.
 const SIZES: [usize; 3] = [20_000, 300_000, 3 * MIB + 12_345];
-
-fn flip(path: &Path, at: usize) {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("it is there");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, at as u64)
-        .expect("it is so long");
-    file.write_all_at(&[byte[0] ^ 1], at as u64)
-        .expect("it is written");
-}
-
-fn cut(path: &Path, length: usize) {
-    let file = OpenOptions::new()
-        .write(true)
-        .open(path)
-        .expect("it is there");
-    file.set_len(length as u64).expect("it is cut");
-}
 
 /// What a read gives.
 enum Outcome {

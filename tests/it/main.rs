@@ -39,3 +39,4 @@ mod stopping;
 #[allow(dead_code, reason = "shared by files that come one after another")]
 mod support;
 mod tls;
+mod verification;

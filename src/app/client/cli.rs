@@ -306,6 +306,22 @@ pub enum SchemaCommand {
     List,
 }
 
+/// `holdfast verify`
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// Where the server is and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// Only of this package: a bucket's name or a package's id [default: all].
+    pub package: Option<String>,
+    /// Only on this backend, such as inline or local [default: all].
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<String>,
+    /// Start it and do not wait for its end.
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
 /// `holdfast check`
 #[derive(Debug, Args)]
 pub struct CheckArguments {

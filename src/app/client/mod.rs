@@ -12,3 +12,4 @@ pub mod profile;
 pub mod retention;
 pub mod schemas;
 pub mod signer;
+pub mod verify;

@@ -80,6 +80,12 @@ impl Server {
         server
     }
 
+    /// As [`Self::restart`], with other settings (TOML).
+    pub fn restart_with(mut self, config: &str) -> Self {
+        config.clone_into(&mut self.how.config);
+        self.restart()
+    }
+
     fn launch_anew(how: &Launch) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         Self::launch(&Arc::new(data), how)

@@ -153,6 +153,7 @@ CREATE TABLE storage_locations (
     PRIMARY KEY (file_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX locations_by_content ON storage_locations (content_address, backend_id);
+CREATE INDEX failed_locations ON storage_locations (backend_id) WHERE status = 'failed';
 
 -- Blobs that hold a part of a file.
 CREATE TABLE part_references (

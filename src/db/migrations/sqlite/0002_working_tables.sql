@@ -61,7 +61,7 @@ CREATE TABLE finalize_requests (
     created_at  BIGINT NOT NULL
 ) WITHOUT ROWID;
 
--- Damage found by readers.
+-- Blobs whose bytes are wrong or gone: nothing is read from them until they are good again.
 CREATE TABLE blob_faults (
     address     BLOB   NOT NULL,
     backend_id  TEXT   NOT NULL,
@@ -81,3 +81,38 @@ CREATE TABLE consumers (
     updated_at      BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX consumers_by_owner ON consumers (owner, name);
+
+-- Verification runs. A run goes on where its cursor is, after a restart too.
+CREATE TABLE scrub_runs (
+    id           BLOB   PRIMARY KEY,
+    package_id   BLOB,
+    backend_id   TEXT,
+    actor        TEXT   NOT NULL,
+    state        TEXT   NOT NULL,
+    cursor       BLOB,
+    total        BIGINT NOT NULL,
+    checked      BIGINT NOT NULL,
+    verified     BIGINT NOT NULL,
+    mismatched   BIGINT NOT NULL,
+    missing      BIGINT NOT NULL,
+    unreachable  BIGINT NOT NULL,
+    repaired     BIGINT NOT NULL,
+    bytes        BIGINT NOT NULL,
+    started_at   BIGINT NOT NULL,
+    updated_at   BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX scrub_runs_by_state ON scrub_runs (state);
+
+-- The first faults of each run.
+CREATE TABLE scrub_faults (
+    run_id         BLOB   NOT NULL,
+    location_id    BLOB   NOT NULL,
+    file_id        BLOB   NOT NULL,
+    package_id     BLOB   NOT NULL,
+    relative_path  BLOB   NOT NULL,
+    backend_id     TEXT   NOT NULL,
+    mismatch       TEXT,
+    detail         TEXT   NOT NULL,
+    is_repaired    BIGINT NOT NULL,
+    PRIMARY KEY (run_id, location_id)
+) WITHOUT ROWID;
