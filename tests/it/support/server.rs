@@ -141,15 +141,18 @@ impl Server {
         }
     }
 
-    /// Waits until it accepts connections; false when it has ended instead.
+    /// Waits until it says that it is ready; false when it has ended instead. That somebody accepts
+    /// connections is not enough: it may be the server of another test that took the port first.
     fn is_up(&mut self) -> bool {
+        let is_silent = self.how.config.contains("level = ");
         let since = Instant::now();
         while since.elapsed() < PATIENCE {
             if let Ok(Some(status)) = self.child.try_wait() {
                 eprintln!("ended at once: {status}\n{}", self.log().join("\n"));
                 return false;
             }
-            if std::net::TcpStream::connect(self.address).is_ok() {
+            let is_ready = is_silent || self.log().iter().any(|line| line.contains("ready"));
+            if is_ready && std::net::TcpStream::connect(self.address).is_ok() {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
