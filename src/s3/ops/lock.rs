@@ -57,7 +57,9 @@ pub async fn put_object_retention(mut request: Request, context: &Context) -> Re
             "Access Denied: the mode is that of the package's retention class.".to_owned(),
         );
     }
-    if retention.expires_at != Some(until) {
+    // Clients send back what they read, which has milliseconds; the log has microseconds.
+    let is_same = |at: Timestamp| at.to_s3() == until.to_s3();
+    if !retention.expires_at.is_some_and(is_same) {
         let id = request.package().id;
         let extended = context
             .registry
