@@ -24,7 +24,7 @@ use crate::auth::keyring::KeyRing;
 use crate::exchange::context::Context;
 use crate::registry::handle::Registry;
 use crate::registry::reclaim::Reclaimed;
-use crate::registry::retention::{SWEEPER, Swept};
+use crate::registry::sweep::{SWEEPER, Swept};
 use crate::server::jobs::every;
 use crate::server::lifecycle::Server;
 

@@ -155,7 +155,7 @@ pub enum Rejection {
         expires_at: Option<Timestamp>,
     },
     /// Holds forbid its end.
-    #[error("the package is finalized and {holds} hold(s) keep it; release them first")]
+    #[error("{holds} hold(s) keep the package; release them first")]
     Held {
         /// How many stand.
         holds: usize,

@@ -15,6 +15,10 @@ pub const RELEASED_AFTER_EXPIRY: &str = "hold released after expiry";
 /// The class of a package that asks for none. It never expires, unless it is defined otherwise.
 pub const DEFAULT_CLASS: &str = "default";
 
+/// The longest duration and grace time of a class, in seconds: a thousand years. Every instant that
+/// follows from it can be written, and read back from the log.
+pub const MAX_CLASS_SECONDS: u64 = 31_557_600_000;
+
 /// The most holds of one package.
 pub const MAX_HOLDS: usize = 100;
 
@@ -294,6 +298,24 @@ mod tests {
         let eligible = retention(Some(-5), 0, true);
         assert_eq!(eligible.extend(later(6)), Ok(Eligibility::Revoked));
         assert_eq!(eligible.hold(), Ok(Eligibility::Revoked));
+    }
+
+    #[test]
+    fn a_package_has_a_bounded_number_of_holds() {
+        let most = retention(None, MAX_HOLDS as u128 - 1, false);
+        assert_eq!(most.hold(), Ok(Eligibility::Unchanged));
+        let full = retention(None, MAX_HOLDS as u128, false);
+        assert_eq!(full.hold(), Err(Rejection::TooManyHolds));
+    }
+
+    #[test]
+    fn the_longest_class_ends_at_an_instant_that_can_be_read_back() {
+        let longest = RetentionClass {
+            default_duration_seconds: Some(MAX_CLASS_SECONDS),
+            ..RetentionClass::unlimited("c")
+        };
+        let ends = longest.expiry(Timestamp(4_000_000_000_000_000)).unwrap();
+        assert_eq!(Timestamp::parse(&ends.to_isoformat()), Some(ends));
     }
 
     #[test]

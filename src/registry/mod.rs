@@ -30,6 +30,7 @@ pub mod scrub_forms;
 pub mod scrubber;
 pub mod settings;
 pub mod source;
+pub mod sweep;
 pub mod uploads;
 pub mod verdicts;
 pub mod verify;

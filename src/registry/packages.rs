@@ -166,7 +166,7 @@ impl Registry {
     }
 
     /// Ends an open, empty package, whose name may then be used again, or a finalized one as a whole
-    /// once its retention allows it: `v1.package.deleted`. Rejects with `NotEmpty`, `OpenUploads`,
+    /// once its retention allows it: `v1.package.deleted`. A hold keeps either. Rejects with `NotEmpty`, `OpenUploads`,
     /// `Retained` and `Held`; who bypasses ends a package under governance before its time.
     pub async fn delete_package(&self, id: PackageId, actor: &str, bypasses: bool) -> Result<()> {
         let owner = actor.to_owned();
@@ -355,6 +355,11 @@ impl Unit for DeleteUnit {
         let open = uploads::open_of_package(&mut *tx.connection, self.id, NAMED_UPLOADS).await?;
         if !open.is_empty() {
             return Ok(Err(Rejection::OpenUploads(open)));
+        }
+        let retention = tx.retention(self.id).await?;
+        let holds = retention.map_or(0, |retention| retention.holds.len());
+        if holds > 0 {
+            return Ok(Err(Rejection::Held { holds }));
         }
         let event = PackageDeleted {
             package_id: self.id,

@@ -12,8 +12,8 @@ use holdfast::registry::describe::UpdatePackage;
 use holdfast::registry::error::Error;
 use holdfast::registry::finalize::FinalizePackage;
 use holdfast::registry::listing::{ListEntry, ListFiles};
-use holdfast::registry::retention::SWEEPER;
 use holdfast::registry::schemas::RegisterSchema;
+use holdfast::registry::sweep::SWEEPER;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -159,6 +159,9 @@ async fn run(house: &mut House, model: &mut [Bucket], step: Step) {
             let outcome = house.registry.delete_package(id, "tester", false).await;
             if model[at].is_final {
                 end(house, &mut model[at], outcome);
+            } else if model[at].files.is_empty() && !model[at].holds.is_empty() {
+                let holds = model[at].holds.len();
+                assert_eq!(rejection(outcome), Rejection::Held { holds });
             } else if model[at].files.is_empty() {
                 outcome.unwrap();
                 model[at] = Bucket::default();

@@ -7,14 +7,15 @@ use holdfast::domain::event::{
 use holdfast::domain::ids::{PackageId, Sequence, Timestamp};
 use holdfast::domain::package::{PackageStatus, Rejection};
 use holdfast::domain::retention::{
-    Anchor, DeletionStrategy, HoldKind, LockMode, Retention, RetentionClass,
+    Anchor, DeletionStrategy, HoldKind, LockMode, MAX_CLASS_SECONDS, MAX_REASON_BYTES, Retention,
+    RetentionClass,
 };
 use holdfast::domain::type_filter::TypeFilter;
 use holdfast::registry::error::Error;
 use holdfast::registry::feed::EventQuery;
 use holdfast::registry::finalize::FinalizePackage;
-use holdfast::registry::retention::{SWEEPER, Swept};
 use holdfast::registry::settings::PackageRule;
+use holdfast::registry::sweep::{SWEEPER, Swept};
 
 use crate::support::{House, bytes, create, rejection};
 
@@ -246,10 +247,61 @@ async fn what_makes_no_sense_is_refused_and_leaves_no_event() {
         unknown,
         Rejection::UnknownRetentionClass("weeks".to_owned())
     );
-    let wrong_name = registry.define_retention_class(class("a b", 1), "admin");
-    assert!(matches!(wrong_name.await, Err(Error::InvalidArgument(_))));
+    let too_late = RetentionClass {
+        grace_seconds: MAX_CLASS_SECONDS + 1,
+        ..class("late", 1)
+    };
+    let wrong = [
+        class("a b", 1),
+        class("", 1),
+        class(&"a".repeat(65), 1),
+        class("long", MAX_CLASS_SECONDS + 1),
+        too_late,
+    ];
+    for class in wrong {
+        let refused = registry.define_retention_class(class, "admin").await;
+        assert!(matches!(refused, Err(Error::InvalidArgument(_))));
+    }
+    let wordy = extend(limited, later, &"r".repeat(MAX_REASON_BYTES + 1)).await;
+    assert!(matches!(wordy, Err(Error::InvalidArgument(_))));
     let after = registry.fetch_events(&EventQuery::default()).await.unwrap();
     assert_eq!(head.head, after.head);
+}
+
+#[tokio::test]
+async fn what_is_just_within_its_limits_is_kept_and_replays() {
+    let mut house = House::open().await;
+    let name = "a".repeat(64);
+    let longest = RetentionClass {
+        grace_seconds: MAX_CLASS_SECONDS,
+        ..class(&name, MAX_CLASS_SECONDS)
+    };
+    house.define(longest).await;
+    let id = house.create_with("pkg", &name).await;
+    let until = house.retention(id).await.expires_at.unwrap();
+    let reason = "r".repeat(MAX_REASON_BYTES);
+    let later = Timestamp(until.0 + 1);
+    let extended = house
+        .registry
+        .extend_retention(id, later, &reason, "tester")
+        .await;
+    assert_eq!(extended.unwrap().expires_at, Some(later));
+    assert_eq!(house.audit().await.faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_hold_keeps_an_open_package_too() {
+    let house = House::open().await;
+    let id = house.create("pkg").await;
+    let hold = house.hold(id).await;
+    let registry = &house.registry;
+    let refused = registry.delete_package(id, "tester", true).await;
+    assert_eq!(rejection(refused), Rejection::Held { holds: 1 });
+    registry
+        .release_hold(id, hold, "over", "tester")
+        .await
+        .unwrap();
+    registry.delete_package(id, "tester", false).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,190 @@
+//! The end of packages: who becomes eligible for deletion, and who is ended, by the sweeper or because
+//! somebody asks. Holds, extensions and classes are `retention.rs`.
+
+use async_trait::async_trait;
+
+use crate::db::commit::Unit;
+use crate::db::retention;
+use crate::db::tx::{UnitResult, WriteTx};
+use crate::domain::event::{DeletionEligible, Event, PackageDeleted};
+use crate::domain::ids::PackageId;
+use crate::domain::package::{PackageStatus, Rejection};
+use crate::domain::retention::EXPIRY_REACHED;
+use crate::registry::error::{Error, Result};
+use crate::registry::handle::Registry;
+use crate::registry::retention::retention_of;
+
+/// The actor of what the sweeper does.
+pub const SWEEPER: &str = "retention-sweeper";
+
+/// How many packages one unit of the sweeper looks at.
+const SWEEP_BATCH: usize = 100;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Packages that became eligible for deletion.
+    pub eligible: Vec<PackageId>,
+    /// Packages that were ended.
+    pub ended: Vec<PackageId>,
+}
+
+impl Registry {
+    /// Declares eligible what has expired, and ends what its class says, in small batches. Safe
+    /// beside any work; two sweepers do nothing twice.
+    pub async fn sweep_retention(&self, actor: &str) -> Result<Swept> {
+        let mut swept = Swept::default();
+        loop {
+            let now = self.now();
+            let readers = &self.inner.db.readers;
+            let ids = retention::list_expired(readers, now, SWEEP_BATCH).await?;
+            let is_last = ids.len() < SWEEP_BATCH;
+            let actor = actor.to_owned();
+            let declared = self.commit(DeclareUnit { ids, actor }).await?;
+            // What is left over was held or extended meanwhile: the next sweep looks again.
+            let is_stuck = declared.is_empty();
+            swept.eligible.extend(declared);
+            if is_last || is_stuck {
+                break;
+            }
+        }
+        self.end_due(actor, &mut swept).await?;
+        Ok(swept)
+    }
+
+    async fn end_due(&self, actor: &str, swept: &mut Swept) -> Result<()> {
+        let mut after = None;
+        loop {
+            let readers = &self.inner.db.readers;
+            let ids = retention::list_due(readers, self.now(), after, SWEEP_BATCH).await?;
+            let Some(&last) = ids.last() else {
+                return Ok(());
+            };
+            after = Some(last);
+            for id in ids {
+                let unit = EndUnit {
+                    id,
+                    cause: EndCause::Due,
+                    actor: actor.to_owned(),
+                };
+                match self.commit(unit).await {
+                    Ok(()) => swept.ended.push(id),
+                    // Extended, held or ended meanwhile.
+                    Err(Error::Rejected(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
+    /// Ends a finalized package as a whole. Rejects with `Held` and `Retained`; who bypasses ends
+    /// it before its time, unless its class says compliance.
+    pub(super) async fn end_finalized(
+        &self,
+        id: PackageId,
+        actor: &str,
+        bypasses: bool,
+    ) -> Result<()> {
+        self.commit(EndUnit {
+            id,
+            cause: EndCause::Asked { bypasses },
+            actor: actor.to_owned(),
+        })
+        .await
+    }
+}
+
+struct DeclareUnit {
+    ids: Vec<PackageId>,
+    actor: String,
+}
+
+#[async_trait]
+impl Unit for DeclareUnit {
+    type Output = Vec<PackageId>;
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<Vec<PackageId>, Rejection> {
+        let mut declared = Vec::new();
+        for &id in &self.ids {
+            let Ok(retention) = retention_of(tx, id).await? else {
+                continue;
+            };
+            if retention.sweep(tx.now()) {
+                let event = DeletionEligible {
+                    package_id: id,
+                    expires_at: retention.expires_at,
+                    reason: EXPIRY_REACHED.to_owned(),
+                };
+                tx.append(&self.actor, Event::DeletionEligible(event));
+                declared.push(id);
+            }
+        }
+        Ok(Ok(declared))
+    }
+}
+
+/// Why a finalized package ends.
+#[derive(Debug, Clone, Copy)]
+enum EndCause {
+    /// Its class says so.
+    Due,
+    /// Somebody asks.
+    Asked { bypasses: bool },
+}
+
+struct EndUnit {
+    id: PackageId,
+    cause: EndCause,
+    actor: String,
+}
+
+#[async_trait]
+impl Unit for EndUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        let Some(package) = tx.package(self.id).await? else {
+            return Ok(Err(Rejection::NoSuchPackage));
+        };
+        if package.status != PackageStatus::Finalized {
+            return Ok(Err(Rejection::NotFinalized));
+        }
+        let retention = match retention_of(tx, self.id).await? {
+            Ok(retention) => retention,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let now = tx.now();
+        let reason = match self.cause {
+            EndCause::Due if retention.is_due(package.status, now) => "retention ended",
+            EndCause::Due => {
+                return Ok(Err(Rejection::Retained {
+                    expires_at: retention.expires_at,
+                }));
+            }
+            EndCause::Asked { bypasses } => {
+                if let Err(rejection) = retention.end(now, bypasses) {
+                    return Ok(Err(rejection));
+                }
+                if retention.end(now, false).is_ok() {
+                    "bucket deleted after retention ended"
+                } else {
+                    "bucket deleted, governance bypassed"
+                }
+            }
+        };
+        let total_bytes = tx.total_bytes(self.id).await?;
+        let event = PackageDeleted {
+            package_id: self.id,
+            reason: reason.to_owned(),
+            strategy: retention.class.deletion_strategy.as_str().to_owned(),
+            manifest_address: package.manifest,
+            file_count: package.file_count,
+            total_bytes,
+            expires_at: retention.expires_at,
+        };
+        tx.append(&self.actor, Event::PackageDeleted(event));
+        Ok(Ok(()))
+    }
+}
