@@ -24,7 +24,7 @@ pub async fn dispatch(
         Operation::AcknowledgeEvents => consumers::acknowledge(request, context).await,
         Operation::ListPackages => packages::list_packages(request, context).await,
         Operation::CreatePackage => packages::create_package(request, context).await,
-        Operation::GetPackage => packages::get_package(&request),
+        Operation::GetPackage => packages::get_package(request, context).await,
         Operation::UpdatePackage => packages::update_package(request, context).await,
         Operation::DeletePackage => packages::delete_package(request, context).await,
         Operation::FinalizePackage => packages::finalize_package(request, context).await,

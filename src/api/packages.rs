@@ -146,8 +146,11 @@ fn read_package(body: &[u8], actor: &str) -> Result<CreatePackage, Fault> {
 }
 
 /// `GET /packages/{p}`: the package as it stands.
-pub fn get_package(request: &Request) -> Result<Reply, Fault> {
-    Reply::json(&package_json(request.package()))
+pub async fn get_package(request: Request, context: &Context) -> Result<Reply, Fault> {
+    // The request's own record may be one that is remembered, whose counts are older.
+    let package = context.registry.find_package(request.package().id).await?;
+    let package = package.ok_or(Rejection::NoSuchPackage)?;
+    Reply::json(&package_json(&package))
 }
 
 /// The body of `PATCH /packages/{p}`.

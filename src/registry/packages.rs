@@ -352,14 +352,15 @@ impl Unit for DeleteUnit {
         if let Err(rejection) = package.delete() {
             return Ok(Err(rejection));
         }
-        let open = uploads::open_of_package(&mut *tx.connection, self.id, NAMED_UPLOADS).await?;
-        if !open.is_empty() {
-            return Ok(Err(Rejection::OpenUploads(open)));
-        }
         let retention = tx.retention(self.id).await?;
         let holds = retention.map_or(0, |retention| retention.holds.len());
         if holds > 0 {
             return Ok(Err(Rejection::Held { holds }));
+        }
+        // Last: who is told of uploads may abort them and come again.
+        let open = uploads::open_of_package(&mut *tx.connection, self.id, NAMED_UPLOADS).await?;
+        if !open.is_empty() {
+            return Ok(Err(Rejection::OpenUploads(open)));
         }
         let event = PackageDeleted {
             package_id: self.id,

@@ -66,6 +66,24 @@ fn buckets(answer: &Answer) -> Vec<String> {
 }
 
 #[test]
+fn a_package_is_shown_as_it_is_now() {
+    let server = Server::start();
+    server.make_bucket("pkg");
+    for count in 1..=3_u64 {
+        let put = server.call("PUT", &format!("/pkg/{count}")).body("body");
+        put.send().expect(200);
+        let status = server.call("GET", "/pkg/.holdfast/status.json").send();
+        let shown = api(&server, "GET", "/packages/pkg").send();
+        for shown in [shown, status] {
+            let shown = body(&shown.expect(200));
+            assert_eq!(shown["file_count"], count);
+            assert_eq!(shown["total_bytes"], 4 * count);
+            assert_eq!(shown["last_sequence"], 2 + count);
+        }
+    }
+}
+
+#[test]
 fn a_package_is_created_shown_and_ended() {
     let server = Server::start();
     let package = create(

@@ -380,10 +380,7 @@ pub async fn delete_bucket(request: Request, context: &Context) -> Result<Reply,
         let ended = registry.delete_package(package.id, request.actor(), bypasses);
         match ended.await {
             Ok(()) => return Ok(Reply::no_content()),
-            // A bucket that stays because of its keys keeps its uploads too.
-            Err(Error::Rejected(Rejection::OpenUploads(_))) if package.file_count > 0 => {
-                return Err(Fault::new(Code::BucketNotEmpty));
-            }
+            // Said only of a bucket that nothing else keeps: one that stays keeps its uploads too.
             Err(Error::Rejected(Rejection::OpenUploads(_))) => {
                 abort_uploads(package, context).await?;
             }

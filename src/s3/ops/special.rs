@@ -261,8 +261,12 @@ async fn find_document(
             request.map(|request| stored(request, JSON, digest))
         }
         SpecialKey::Status => {
-            let retention = context.registry.find_retention(package.id).await?;
-            Some(status(package, retention.as_ref(), context.now())?)
+            // The request's own record may be one that is remembered, whose counts are older.
+            let Some(package) = registry.find_package(package.id).await? else {
+                return Ok(None);
+            };
+            let retention = registry.find_retention(package.id).await?;
+            Some(status(&package, retention.as_ref(), context.now())?)
         }
         SpecialKey::Sha256Sums | SpecialKey::Events(..) => None,
     };
