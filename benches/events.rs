@@ -21,7 +21,7 @@ use holdfast::domain::file::{
 };
 use holdfast::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp};
 use holdfast::domain::jcs;
-use holdfast::domain::manifest::{Manifest, ManifestBuilder, ManifestHead};
+use holdfast::domain::manifest::{Manifest, ManifestHead, ManifestWriter};
 use holdfast::domain::merkle::{Frontier, leaf_hash};
 use holdfast::domain::name::{ObjectKey, PackageName};
 use holdfast::domain::package::{PackageRecord, PackageStatus, WriteMode};
@@ -104,9 +104,9 @@ fn grow_the_tree(bencher: Bencher) {
 }
 
 fn manifest() -> Vec<u8> {
-    let mut builder = ManifestBuilder::new();
+    let mut files = Vec::new();
     for number in 0..FILES {
-        builder.push(&FileRecord {
+        files.push(FileRecord {
             id: FileId(Uuid::from_u128(number.into())),
             package_id: PackageId(Uuid::from_u128(1)),
             key: ObjectKey::parse(&format!("data/2026/11/{number:09}.parquet")).unwrap(),
@@ -123,14 +123,15 @@ fn manifest() -> Vec<u8> {
             location: location(),
         });
     }
-    builder.finish(&ManifestHead {
+    let head = ManifestHead {
         active_holds: &[],
         package: &package(),
         finalized_at: Timestamp(1_700_000_001_000_000),
         finalized_by: "ci",
         provenance: None,
         last_retention_sequence: None,
-    })
+    };
+    ManifestWriter::whole(&files, &head).unwrap()
 }
 
 fn package() -> PackageRecord {

@@ -22,7 +22,7 @@ use holdfast::domain::file::{
 use holdfast::domain::hashers::WholeHasher;
 use holdfast::domain::ids::{FileId, HoldId, PackageId, RunId, Sequence, Timestamp};
 use holdfast::domain::jcs;
-use holdfast::domain::manifest::{Manifest, ManifestBuilder, ManifestHead, manifest_address};
+use holdfast::domain::manifest::{Manifest, ManifestHead, ManifestWriter, manifest_address};
 use holdfast::domain::merkle::{Frontier, leaf_hash};
 use holdfast::domain::name::{ObjectKey, PackageName};
 use holdfast::domain::package::{PackageRecord, PackageStatus, WriteMode};
@@ -530,7 +530,7 @@ fn manifest_with(change: impl Fn(&mut FileRecord)) -> Vec<u8> {
     });
     let bytes: Vec<u8> = (0..300).flat_map(|_| 0..=255).collect();
     let (any, text) = ("application/octet-stream", "text/markdown");
-    let mut builder = ManifestBuilder::new();
+    let mut files = Vec::new();
     for (number, path, content, media_type, md5) in [
         (
             1,
@@ -556,16 +556,17 @@ fn manifest_with(change: impl Fn(&mut FileRecord)) -> Vec<u8> {
     ] {
         let mut file = manifest_file(number, path, content, media_type, md5);
         change(&mut file);
-        builder.push(&file);
+        files.push(file);
     }
-    builder.finish(&ManifestHead {
+    let head = ManifestHead {
         active_holds: &[],
         package: &package,
         finalized_at: at("2026-11-23T08:16:00.5+00:00"),
         finalized_by: "ci",
         provenance: Some(&provenance),
         last_retention_sequence: Some(Sequence(2)),
-    })
+    };
+    ManifestWriter::whole(&files, &head).unwrap()
 }
 
 fn text(bytes: Vec<u8>) -> String {

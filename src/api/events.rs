@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::event_batch::{
@@ -87,8 +87,11 @@ pub async fn get_event_payload(request: Request, context: &Context) -> Result<Re
     let event = found.ok_or_else(|| {
         Fault::new(Code::NoSuchKey).message("The log has no event of this sequence yet.")
     })?;
-    let payload = registry.read_payload(event.sequence).await?;
-    Ok(Reply::ok().with_bytes(HeaderValue::from_static("application/cbor"), payload))
+    let (payload, length) = registry.open_payload(event.sequence).await?;
+    let media_type = HeaderValue::from_static("application/cbor");
+    Ok(Reply::ok()
+        .with(header::CONTENT_TYPE, media_type)
+        .with_file(payload, length))
 }
 
 fn read_query(request: &Request) -> Result<EventQuery, Fault> {

@@ -20,6 +20,7 @@ use crate::registry::describe::UpdatePackage;
 use crate::registry::error::Error;
 use crate::registry::forms::{package_json, read_finalize};
 use crate::registry::packages::{CreatePackage, PackageFilter};
+use crate::registry::surveys::ManifestForm;
 
 /// The manifest's address, on the answer to a finalize and on the manifest itself.
 pub const MANIFEST_DIGEST: HeaderName = HeaderName::from_static("x-holdfast-manifest-digest");
@@ -221,22 +222,20 @@ pub async fn finalize_package(mut request: Request, context: &Context) -> Result
 /// default); 404 until the package is finalized.
 pub async fn get_manifest(request: Request, context: &Context) -> Result<Reply, Fault> {
     let package = request.package();
-    let (found, media_type) = match request.query.get("format").unwrap_or("json") {
-        "cbor" => (
-            context.registry.find_manifest(package.id).await?,
-            HeaderValue::from_static("application/cbor"),
-        ),
-        "json" => (
-            context.registry.find_manifest_json(package.id).await?,
-            HeaderValue::from_static("application/json"),
-        ),
+    let (form, media_type) = match request.query.get("format").unwrap_or("json") {
+        "cbor" => (ManifestForm::Cbor, "application/cbor"),
+        "json" => (ManifestForm::Json, "application/json"),
         word => return Err(Fault::argument("format", word, "A format is cbor or json.")),
     };
-    let document = found.ok_or_else(|| {
+    let found = context.registry.open_manifest(package.id, form).await?;
+    let manifest = found.ok_or_else(|| {
         Fault::new(Code::NoSuchKey)
             .message("The package is not finalized, so it has no manifest yet.")
     })?;
-    let mut reply = Reply::ok().with_bytes(media_type, document.bytes);
+    let length = manifest.size_bytes;
+    let mut reply = Reply::ok()
+        .with(header::CONTENT_TYPE, HeaderValue::from_static(media_type))
+        .with_file(manifest.open(0..length), length);
     if let Some(address) = package.manifest_address {
         reply.set_text(MANIFEST_DIGEST, &address.to_string())?;
     }

@@ -26,6 +26,9 @@ use crate::domain::ids::{Sequence, Timestamp};
 /// anew in the same file, which stays as long as it ever was.
 const CHECKPOINT_UNITS: usize = 1500;
 
+/// What a unit writes to the write-ahead log at the most, if it does not say more.
+const UNIT_BYTES: usize = 24 << 10;
+
 /// A batch that takes so long is told of: everybody waits for it.
 const SLOW_COMMIT: Duration = Duration::from_secs(1);
 
@@ -229,7 +232,10 @@ impl Writer {
             if received == 0 {
                 break;
             }
-            self.units_since_checkpoint += batch.len();
+            self.units_since_checkpoint += batch
+                .iter()
+                .map(|job| 1 + job.footprint().bytes / UNIT_BYTES)
+                .sum::<usize>();
             let (units, started) = (batch.len(), Instant::now());
             self.commit(std::mem::take(&mut batch)).await;
             let elapsed = started.elapsed();
@@ -376,7 +382,7 @@ async fn write(
 ) -> Result<Flushed> {
     let mut footprint = Footprint::default();
     for job in batch.iter() {
-        let Footprint { packages, keys } = job.footprint();
+        let Footprint { packages, keys, .. } = job.footprint();
         footprint.packages.extend(packages);
         footprint.keys.extend(keys);
     }

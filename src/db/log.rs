@@ -9,6 +9,7 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor};
 
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::{DbError, Result};
+use crate::db::pieces::{self, PiecesId};
 use crate::db::rows::InsertRows;
 use crate::db::script::Script;
 use crate::domain::event::Recorded;
@@ -31,8 +32,12 @@ pub struct LogHead {
 pub struct Appended {
     /// The event in its place.
     pub recorded: Recorded,
-    /// Its payload.
+    /// Its payload; empty if it is kept in pieces.
     pub payload: Vec<u8>,
+    /// The length of its payload.
+    pub payload_bytes: u64,
+    /// Where the pieces of its payload are.
+    pub pieces: Option<PiecesId>,
     /// Its leaf in the tree.
     pub leaf: TreeHash,
 }
@@ -54,8 +59,12 @@ pub struct StoredEvent {
     pub actor: String,
     /// When it was recorded.
     pub created_at: Timestamp,
-    /// Canonical CBOR.
+    /// Canonical CBOR; empty if it is kept in pieces.
     pub payload: Bytes,
+    /// The length of the payload.
+    pub payload_bytes: u64,
+    /// Where the pieces of the payload are.
+    pub pieces: Option<PiecesId>,
     /// BLAKE3 of the payload.
     pub payload_digest: [u8; 32],
     /// The leaf in the tree.
@@ -68,8 +77,8 @@ pub struct StoredEvent {
 
 const INSERT_EVENTS: InsertRows = InsertRows {
     into: "events (sequence, event_type, subject_kind, subject_id, package_id, actor, created_at, \
-           payload, payload_digest, leaf_hash, epoch, root)",
-    columns: 12,
+           payload, payload_bytes, pieces_id, payload_digest, leaf_hash, epoch, root)",
+    columns: 14,
     on_conflict: "",
 };
 
@@ -101,6 +110,8 @@ pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
         let Appended {
             recorded,
             payload,
+            payload_bytes,
+            pieces,
             leaf,
         } = appended;
         let (event, subject) = (&recorded.event, recorded.event.subject());
@@ -114,6 +125,8 @@ pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
             .bind(recorded.actor.clone())
             .bind(recorded.created_at.0)
             .bind(payload.clone())
+            .bind(to_int(*payload_bytes))
+            .bind(pieces.map(|id| id.to_vec()))
             .bind(recorded.payload_digest.0.to_vec())
             .bind(leaf.to_vec())
             .bind(to_int(head.epoch))
@@ -134,7 +147,8 @@ pub fn append(script: &mut Script, events: &[Appended], head: &LogHead) {
 }
 
 const EVENT_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
-    actor, created_at, payload, payload_digest, leaf_hash, epoch, root FROM events ";
+    actor, created_at, payload, payload_bytes, pieces_id, payload_digest, leaf_hash, epoch, root \
+    FROM events ";
 
 /// Events after a position, in order and with their payloads: at most `limit`, and fewer if their
 /// payloads would exceed `limit_bytes`, but one at least.
@@ -197,9 +211,8 @@ pub struct EventEnvelope {
     pub payload_bytes: u64,
 }
 
-// Neither database touches the bytes of a blob to say how long it is.
 const ENVELOPE_COLUMNS: &str = "SELECT sequence, event_type, subject_kind, subject_id, package_id, \
-    actor, created_at, payload_digest, epoch, CAST(length(payload) AS BIGINT) FROM events ";
+    actor, created_at, payload_digest, epoch, payload_bytes FROM events ";
 
 /// Envelopes of events after a position, in order; with a package, only its own. No payload is
 /// read.
@@ -257,7 +270,7 @@ pub async fn read_payloads(
         let total = chunk.len().next_power_of_two();
         let places: Vec<_> = (1..=total).map(|n| format!("${n}")).collect();
         let text = format!(
-            "SELECT sequence, payload FROM events WHERE sequence IN ({})",
+            "SELECT sequence, payload, payload_bytes, pieces_id FROM events WHERE sequence IN ({})",
             places.join(", ")
         );
         let mut query = sqlx::query(AssertSqlSafe(text));
@@ -267,7 +280,13 @@ pub async fn read_payloads(
         }
         for row in query.fetch_all(readers).await? {
             let mut columns = Columns::new(&row);
-            payloads.insert(columns.sequence()?, columns.bytes()?.into());
+            let (sequence, payload) = (columns.sequence()?, columns.bytes()?);
+            let (length, pieces) = (columns.unsigned()?, pieces_or_null(&mut columns)?);
+            let payload = match pieces {
+                None => payload,
+                Some(id) => pieces::read_whole(readers, id, length).await?,
+            };
+            payloads.insert(sequence, payload.into());
         }
     }
     if payloads.len() < sequences.len() {
@@ -278,6 +297,46 @@ pub async fn read_payloads(
 
 /// The payloads of one statement.
 const MAX_PAYLOADS: usize = 256;
+
+/// A payload, or where its pieces are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadPlace {
+    /// The payload; empty if it is kept in pieces.
+    pub payload: Bytes,
+    /// The length of the payload.
+    pub length: u64,
+    /// Where its pieces are.
+    pub pieces: Option<PiecesId>,
+}
+
+/// Where the payload of an event is; `None` beyond the end of the log.
+pub async fn find_payload(readers: &AnyPool, sequence: Sequence) -> Result<Option<PayloadPlace>> {
+    let row =
+        sqlx::query("SELECT payload, payload_bytes, pieces_id FROM events WHERE sequence = $1")
+            .bind(to_int(sequence.0))
+            .fetch_optional(readers)
+            .await?;
+    row.map(|row| {
+        let mut columns = Columns::new(&row);
+        Ok(PayloadPlace {
+            payload: columns.bytes()?.into(),
+            length: columns.unsigned()?,
+            pieces: pieces_or_null(&mut columns)?,
+        })
+    })
+    .transpose()
+}
+
+fn pieces_or_null(columns: &mut Columns<'_>) -> Result<Option<PiecesId>> {
+    match columns.bytes_or_null()? {
+        None => Ok(None),
+        Some(bytes) => Ok(Some(
+            bytes
+                .try_into()
+                .map_err(|_| columns.corrupt("no id of pieces"))?,
+        )),
+    }
+}
 
 /// The leaf of an event in the tree; `None` beyond the end of the log.
 pub async fn find_leaf<'e, E>(executor: E, sequence: Sequence) -> Result<Option<TreeHash>>
@@ -302,6 +361,8 @@ fn stored_event(row: &AnyRow) -> Result<StoredEvent> {
         actor: columns.text()?,
         created_at: columns.time()?,
         payload: columns.bytes()?.into(),
+        payload_bytes: columns.unsigned()?,
+        pieces: pieces_or_null(&mut columns)?,
         payload_digest: columns.array()?,
         leaf: columns.array()?,
         epoch: columns.unsigned()?,

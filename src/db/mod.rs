@@ -2,8 +2,7 @@
 //!
 //! All changes pass through `commit.rs`, the one writer. `views.rs` alone writes the view tables, and
 //! takes everything from the events. Working tables (uploads, sealing marks, inline bytes,
-//! consumers) are
-//! written by the files of their names. Reads use the read pool and never wait for the writer.
+//! consumers) are written by the files of their names. Reads use the read pool and never wait for the writer.
 
 pub mod blobs;
 pub mod codec;
@@ -15,6 +14,7 @@ pub mod files;
 pub mod locations;
 pub mod log;
 pub mod packages;
+pub mod pieces;
 pub mod pool;
 pub mod replay;
 pub mod retention;

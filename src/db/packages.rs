@@ -175,28 +175,6 @@ where
     row.map(|row| Columns::new(&row).sequence()).transpose()
 }
 
-/// The manifest of a finalized package: its bytes, the position and the time of the event.
-pub async fn find_manifest<'e, E>(
-    executor: E,
-    id: PackageId,
-) -> Result<Option<(Vec<u8>, Sequence, Timestamp)>>
-where
-    E: Executor<'e, Database = Any>,
-{
-    let row = sqlx::query(
-        "SELECT e.payload, e.sequence, e.created_at FROM packages p \
-         JOIN events e ON e.sequence = p.manifest_sequence WHERE p.id = $1",
-    )
-    .bind(id.as_bytes().to_vec())
-    .fetch_optional(executor)
-    .await?;
-    row.map(|row| {
-        let mut columns = Columns::new(&row);
-        Ok((columns.bytes()?, columns.sequence()?, columns.time()?))
-    })
-    .transpose()
-}
-
 /// When and where a package was finalized, without its manifest.
 pub async fn find_finalized<'e, E>(
     executor: E,

@@ -6,6 +6,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Column, Connection, Executor, Row, Type
 
 use crate::db::error::{DbError, Result};
 use crate::db::log::{self, LogHead, StoredEvent};
+use crate::db::pieces::{self, PiecesId};
 use crate::db::pool::Db;
 use crate::db::script::Script;
 use crate::db::views::{self, VIEW_TABLES};
@@ -56,6 +57,11 @@ impl ReplayTx {
     /// Events after a position, in order: at most `limit`, and fewer where payloads are large.
     pub async fn read_events(&mut self, since: Sequence, limit: usize) -> Result<Vec<StoredEvent>> {
         log::read_events(&mut self.connection, since, limit, MAX_PAGE_BYTES).await
+    }
+
+    /// BLAKE3 and length of a payload that is kept in pieces.
+    pub async fn hash_pieces(&mut self, id: PiecesId) -> Result<([u8; 32], u64)> {
+        pieces::hash(&mut self.connection, id).await
     }
 
     /// Applies events to the views.

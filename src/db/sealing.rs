@@ -4,15 +4,17 @@ use sqlx::AnyConnection;
 
 use crate::db::codec::Columns;
 use crate::db::error::Result;
+use crate::db::pieces;
 use crate::domain::ids::{PackageId, Timestamp};
 
-/// Sets or replaces the mark of a package.
+/// Sets or replaces the mark of a package. What a finalize whose mark is replaced has kept, goes.
 pub async fn mark(
     connection: &mut AnyConnection,
     package: PackageId,
     token: [u8; 16],
     expires_at: Timestamp,
 ) -> Result<()> {
+    pieces::remove_of_marks(connection, Some(package)).await?;
     sqlx::query(
         "INSERT INTO sealing_marks (package_id, token, expires_at) VALUES ($1, $2, $3) \
          ON CONFLICT (package_id) DO UPDATE SET token = excluded.token, \
@@ -59,6 +61,7 @@ pub async fn unmark(
 /// Removes every mark: where one process alone has the database, what an earlier one left open at
 /// its end is open no more.
 pub async fn unmark_all(connection: &mut AnyConnection) -> Result<()> {
+    pieces::remove_of_marks(connection, None).await?;
     sqlx::query("DELETE FROM sealing_marks")
         .execute(connection)
         .await?;

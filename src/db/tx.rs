@@ -12,13 +12,14 @@ use crate::db::dialect::Dialect;
 use crate::db::error::{DbError, Result};
 use crate::db::log::{Appended, LogHead};
 use crate::db::packages::PackageState;
+use crate::db::pieces::InPieces;
 use crate::db::script::Script;
 use crate::db::{blobs, files, log, packages, retention, schemas, views};
 use crate::domain::description::Description;
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
-use crate::domain::merkle::leaf_hash;
+use crate::domain::merkle::{TreeHash, leaf_hash};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::{CurrentFile, Package, PackageStatus};
 use crate::domain::retention::{DEFAULT_CLASS, Hold, Retention, RetentionClass};
@@ -31,6 +32,8 @@ pub struct Footprint {
     pub packages: Vec<PackageId>,
     /// Current files.
     pub keys: Vec<(PackageId, ObjectKey)>,
+    /// How many bytes it writes, if they are many.
+    pub bytes: usize,
 }
 
 /// What one transaction leaves for the next, where nobody else writes in between.
@@ -322,23 +325,57 @@ impl<'c> WriteTx<'c> {
     /// sequence, never that of the clock.
     pub fn append_at(&mut self, actor: &str, event: Event, created_at: Timestamp) -> Recorded {
         let payload = event.payload();
+        let digest = ContentAddress(*blake3::hash(&payload).as_bytes());
+        let (recorded, leaf) = self.advance(actor, event, created_at, digest);
+        self.appended.push(Appended {
+            recorded: recorded.clone(),
+            payload_bytes: payload.len() as u64,
+            payload,
+            pieces: None,
+            leaf,
+        });
+        recorded
+    }
+
+    /// As [`Self::append_at`], of an event whose payload is kept in pieces already.
+    pub fn append_in_pieces(
+        &mut self,
+        actor: &str,
+        event: Event,
+        created_at: Timestamp,
+        payload: InPieces,
+    ) -> Recorded {
+        let (recorded, leaf) = self.advance(actor, event, created_at, payload.digest);
+        self.appended.push(Appended {
+            recorded: recorded.clone(),
+            payload_bytes: payload.length,
+            payload: Vec::new(),
+            pieces: Some(payload.id),
+            leaf,
+        });
+        recorded
+    }
+
+    /// Gives an event its place in the log and in the tree.
+    fn advance(
+        &mut self,
+        actor: &str,
+        event: Event,
+        created_at: Timestamp,
+        payload_digest: ContentAddress,
+    ) -> (Recorded, TreeHash) {
         let recorded = Recorded {
             sequence: self.head.last_sequence.next(),
             created_at,
             actor: actor.to_owned(),
             event,
-            payload_digest: ContentAddress(*blake3::hash(&payload).as_bytes()),
+            payload_digest,
         };
         let leaf = leaf_hash(&recorded, self.head.epoch);
         self.head.last_sequence = recorded.sequence;
         self.head.frontier.push(leaf);
         self.follow(&recorded);
-        self.appended.push(Appended {
-            recorded: recorded.clone(),
-            payload,
-            leaf,
-        });
-        recorded
+        (recorded, leaf)
     }
 
     /// Moves what units see along with an event.

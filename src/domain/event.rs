@@ -246,7 +246,7 @@ impl FileRemoved {
 pub struct PackageFinalized {
     /// The subject.
     pub package_id: PackageId,
-    /// The manifest's canonical CBOR: the payload itself.
+    /// The manifest's canonical CBOR: the payload itself. Empty where the log keeps it in pieces.
     pub manifest: Bytes,
 }
 

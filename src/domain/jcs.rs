@@ -22,6 +22,154 @@ pub fn project(document: &[u8]) -> Result<Vec<u8>, NotCanonical> {
     Ok(out)
 }
 
+/// Projects items whose bytes come in pieces, with commas between them: those of one array, or one
+/// value.
+#[derive(Debug, Default)]
+pub struct ItemsProjector {
+    held: Vec<u8>,
+    has_written: bool,
+}
+
+impl ItemsProjector {
+    /// Adds bytes and gives the text of the items that are whole now. An item that the bytes cut
+    /// off waits for the next ones.
+    pub fn feed(&mut self, bytes: &[u8], is_last: bool) -> Result<Vec<u8>, NotCanonical> {
+        self.held.extend_from_slice(bytes);
+        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 4);
+        let mut done = 0;
+        while done < self.held.len() {
+            let (mut reader, written) = (Reader::new(&self.held[done..]), out.len());
+            if self.has_written {
+                out.push(b',');
+            }
+            // One level is that of what the items stand in.
+            match put_item(&mut reader, &mut out, MAX_DEPTH - 1) {
+                Ok(()) => {
+                    self.has_written = true;
+                    done += reader.offset();
+                }
+                Err(fault) if fault.problem == Problem::Truncated && !is_last => {
+                    out.truncate(written);
+                    break;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.held.drain(..done);
+        Ok(out)
+    }
+}
+
+/// A member of a document that is a map: its key and where the bytes of its value are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The key.
+    pub key: String,
+    /// Whether the value is an array: then the bytes are those of its items, without its head.
+    pub is_array: bool,
+    /// Where the bytes begin.
+    pub start: u64,
+    /// Where they end.
+    pub end: u64,
+}
+
+/// Finds the members of a document whose bytes come in pieces.
+#[derive(Debug, Default)]
+pub struct MemberScanner {
+    held: Vec<u8>,
+    /// Where the held bytes begin.
+    offset: u64,
+    has_begun: bool,
+    /// What is left of the array that the last member is.
+    items_left: u64,
+    members: Vec<Member>,
+}
+
+impl MemberScanner {
+    /// Adds bytes.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), NotCanonical> {
+        self.held.extend_from_slice(bytes);
+        let held = std::mem::take(&mut self.held);
+        let mut done = 0;
+        while done < held.len() {
+            let mut reader = Reader::new(&held[done..]);
+            match self.step(&mut reader, self.offset + done as u64) {
+                Ok(()) => done += reader.offset(),
+                Err(fault) if fault.problem == Problem::Truncated => break,
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.offset += done as u64;
+        self.held = held[done..].to_vec();
+        Ok(())
+    }
+
+    /// One step: the map's head, a member up to the items of its array, or an item.
+    fn step(&mut self, reader: &mut Reader<'_>, at: u64) -> Result<(), NotCanonical> {
+        let here = |reader: &Reader<'_>| at + reader.offset() as u64;
+        if !self.has_begun {
+            let fault = reader.fault(Problem::NotJson);
+            let Item::Map(_) = reader.item()? else {
+                return Err(fault);
+            };
+            self.has_begun = true;
+        } else if self.items_left > 0 {
+            reader.skip(MAX_DEPTH - 2)?;
+            self.items_left -= 1;
+            if let Some(member) = self.members.last_mut() {
+                member.end = here(reader);
+            }
+        } else {
+            let key = reader.key(&mut None)?.to_owned();
+            let mut start = here(reader);
+            let rest = reader.clone();
+            let is_array = if let Item::Array(count) = reader.item()? {
+                self.items_left = count;
+                start = here(reader);
+                true
+            } else {
+                *reader = rest;
+                reader.skip(MAX_DEPTH - 1)?;
+                false
+            };
+            let end = here(reader);
+            self.members.push(Member {
+                key,
+                is_array,
+                start,
+                end,
+            });
+        }
+        Ok(())
+    }
+
+    /// The members in the order of the projection, when all bytes were fed.
+    pub fn finish(mut self) -> Result<Vec<Member>, NotCanonical> {
+        if !self.has_begun || self.items_left > 0 || !self.held.is_empty() {
+            return Err(Reader::new(&[]).fault(Problem::Truncated));
+        }
+        self.members
+            .sort_by(|a, b| a.key.encode_utf16().cmp(b.key.encode_utf16()));
+        Ok(self.members)
+    }
+}
+
+/// The text before the value of a member, and after it.
+pub fn around_member(member: &Member, is_first: bool, is_last: bool) -> (Vec<u8>, Vec<u8>) {
+    let mut before = vec![if is_first { b'{' } else { b',' }];
+    put(&mut before, &member.key.as_str());
+    before.push(b':');
+    let mut after = Vec::new();
+    if member.is_array {
+        before.push(b'[');
+        after.push(b']');
+    }
+    if is_last {
+        after.push(b'}');
+    }
+    (before, after)
+}
+
 /// The canonical form of a JSON value that `json::check` has passed.
 pub fn canonical(value: &serde_json::Value) -> String {
     serde_json_canonicalizer::to_string(value).expect("a JSON value has no number that is none")
@@ -142,7 +290,50 @@ mod tests {
         assert_eq!(project(&deep).unwrap_err().problem, Problem::TooDeep);
     }
 
+    /// The projection as it comes about when the bytes come in pieces.
+    fn in_pieces(document: &[u8], length: usize) -> Vec<u8> {
+        let mut scanner = MemberScanner::default();
+        for piece in document.chunks(length) {
+            scanner.feed(piece).unwrap();
+        }
+        let members = scanner.finish().unwrap();
+        let mut out = Vec::new();
+        for (i, member) in members.iter().enumerate() {
+            let (before, after) = around_member(member, i == 0, i + 1 == members.len());
+            out.extend(before);
+            let value = &document[member.start as usize..member.end as usize];
+            let mut projector = ItemsProjector::default();
+            let last = value.len().div_ceil(length);
+            for (number, piece) in (1..).zip(value.chunks(length)) {
+                out.extend(projector.feed(piece, number == last).unwrap());
+            }
+            out.extend(after);
+        }
+        out
+    }
+
+    #[test]
+    fn a_document_in_pieces_that_is_cut_off_is_an_error() {
+        let document = from_json(&json!({"a": [1, {"b": [2]}], "bb": "x"})).unwrap();
+        for end in 0..document.len() {
+            let mut scanner = MemberScanner::default();
+            let cut = scanner.feed(&document[..end]);
+            // The end of a map of so many members shows only in its bytes.
+            let is_whole = cut.is_ok() && scanner.finish().is_ok_and(|found| found.len() == 2);
+            assert!(!is_whole, "{end}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn the_projection_of_pieces_is_that_of_the_whole(
+            map in proptest::collection::btree_map(".{0,4}", any_json(), 1..6), length in 1..40usize
+        ) {
+            let document = from_json(&serde_json::json!(map)).unwrap();
+            let expected = String::from_utf8(project(&document).unwrap()).unwrap();
+            assert_eq!(String::from_utf8(in_pieces(&document, length)).unwrap(), expected);
+        }
+
         #[test]
         fn the_projection_is_that_of_the_whole_document(json in any_json()) {
             let projected = project(&from_json(&json).unwrap()).unwrap();

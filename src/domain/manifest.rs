@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use crate::domain::cbor::decode::{Item, MAX_DEPTH, NotCanonical, Reader, Value};
 use crate::domain::cbor::encode::{MapWriter, append_map};
 use crate::domain::cbor::fields::{Fields, InvalidField};
+use crate::domain::cbor::head::{ARRAY, MAP, UNSIGNED, put_head, put_text};
 use crate::domain::cbor::json::{self, NotCarriable};
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
@@ -70,32 +71,57 @@ pub fn check_provenance(provenance: &Json) -> Result<(), NotCarriable> {
     json::check(provenance)
 }
 
-/// Gathers files in key order and encodes the manifest. Memory: the encoded entries only.
-#[derive(Default)]
-pub struct ManifestBuilder {
+/// Writes the manifest from its beginning to its end, so that nobody holds the whole: first every
+/// file, then every receipt, both in key order. What is written is taken away as it comes.
+///
+/// In canonical order, key by key: `files`, `package`, `files_root`, `provenance`,
+/// `content_digest`, `manifest_version`, `storage_receipts`, `retention_summary`.
+pub struct ManifestWriter {
     count: u64,
-    files: Vec<u8>,
-    receipts: Vec<u8>,
+    files: u64,
+    receipts: u64,
+    pending: Vec<u8>,
+    taken: blake3::Hasher,
     digests: FilesDigests,
     last_key: Option<ObjectKey>,
 }
 
-impl ManifestBuilder {
-    /// An empty manifest.
-    pub fn new() -> Self {
-        Self::default()
+/// The manifest was begun for another number of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a manifest of {expected} files got {found}")]
+pub struct WrongCount {
+    expected: u64,
+    found: u64,
+}
+
+impl ManifestWriter {
+    /// A manifest of so many files.
+    pub fn new(count: u64) -> Self {
+        let mut pending = Vec::new();
+        put_head(&mut pending, MAP, 8);
+        put_text(&mut pending, "files");
+        put_head(&mut pending, ARRAY, count);
+        Self {
+            count,
+            files: 0,
+            receipts: 0,
+            pending,
+            taken: blake3::Hasher::new(),
+            digests: FilesDigests::default(),
+            last_key: None,
+        }
     }
 
     /// Adds the next file; files come in ascending byte order of their keys.
-    pub fn push(&mut self, file: &FileRecord) {
+    pub fn push_file(&mut self, file: &FileRecord) {
         assert!(
             self.last_key.as_ref() < Some(&file.key),
             "a manifest's files come in ascending order of their keys"
         );
         self.last_key = Some(file.key.clone());
-        self.count += 1;
-        let start = self.files.len();
-        append_map(&mut self.files, |map| file_entry(map, file));
+        self.files += 1;
+        let start = self.pending.len();
+        append_map(&mut self.pending, |map| file_entry(map, file));
         let content = FileContent {
             path: &file.key,
             media_type: &file.media_type,
@@ -103,32 +129,87 @@ impl ManifestBuilder {
             address: file.address,
             sha256: file.sha256,
         };
-        self.digests.push(&self.files[start..], &content);
-        append_map(&mut self.receipts, |map| receipt(map, file));
+        self.digests.push(&self.pending[start..], &content);
     }
 
-    /// The digest over (path, size, digests, media type) of every file, and nothing else, so that
-    /// equal content has an equal digest.
+    /// The digest over (path, size, digests, media type) of every file so far, and nothing else, so
+    /// that equal content has an equal digest.
     pub fn content_digest(&self) -> ContentAddress {
         self.digests.content_digest()
     }
 
-    /// The canonical CBOR.
-    pub fn finish(self, head: &ManifestHead<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.files.len() + self.receipts.len() + 4096);
-        // In canonical order, so that nothing large is moved again.
-        append_map(&mut out, |map| {
-            map.encoded_array("files", self.count, &self.files);
-            drop(self.files);
-            map.map("package", |map| package(map, head));
-            map.text("files_root", &root_text(&self.digests.root()));
-            map.map("provenance", |map| provenance(map, head));
-            map.text("content_digest", &self.digests.content_digest().to_string());
-            map.uint("manifest_version", MANIFEST_VERSION);
-            map.encoded_array("storage_receipts", self.count, &self.receipts);
-            map.map("retention_summary", |map| retention_summary(map, head));
-        });
-        out
+    /// After the last file: what stands between files and receipts.
+    pub fn end_files(&mut self, head: &ManifestHead<'_>) -> Result<(), WrongCount> {
+        self.check(self.files)?;
+        let out = &mut self.pending;
+        put_text(out, "package");
+        append_map(out, |map| package(map, head));
+        put_text(out, "files_root");
+        put_text(out, &root_text(&self.digests.root()));
+        put_text(out, "provenance");
+        append_map(out, |map| provenance(map, head));
+        put_text(out, "content_digest");
+        put_text(out, &self.digests.content_digest().to_string());
+        put_text(out, "manifest_version");
+        put_head(out, UNSIGNED, MANIFEST_VERSION);
+        put_text(out, "storage_receipts");
+        put_head(out, ARRAY, self.count);
+        Ok(())
+    }
+
+    /// Adds the next receipt, in the order of the files.
+    pub fn push_receipt(&mut self, file: &FileRecord) {
+        self.receipts += 1;
+        append_map(&mut self.pending, |map| receipt(map, file));
+    }
+
+    /// After the last receipt: the end.
+    pub fn end(&mut self, head: &ManifestHead<'_>) -> Result<(), WrongCount> {
+        self.check(self.receipts)?;
+        put_text(&mut self.pending, "retention_summary");
+        append_map(&mut self.pending, |map| retention_summary(map, head));
+        Ok(())
+    }
+
+    fn check(&self, found: u64) -> Result<(), WrongCount> {
+        if found == self.count {
+            return Ok(());
+        }
+        let expected = self.count;
+        Err(WrongCount { expected, found })
+    }
+
+    /// How much is written and not yet taken.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes away the next bytes, at most so many.
+    pub fn take(&mut self, most: usize) -> Vec<u8> {
+        let rest = self.pending.split_off(most.min(self.pending.len()));
+        let taken = std::mem::replace(&mut self.pending, rest);
+        self.taken.update(&taken);
+        taken
+    }
+
+    /// The address and the length of what was taken: of the manifest, once all of it is.
+    pub fn taken(&self) -> (ContentAddress, u64) {
+        let address = ContentAddress(*self.taken.finalize().as_bytes());
+        (address, self.taken.count())
+    }
+
+    /// A manifest in one piece.
+    pub fn whole(files: &[FileRecord], head: &ManifestHead<'_>) -> Result<Vec<u8>, WrongCount> {
+        let mut writer = Self::new(files.len() as u64);
+        for file in files {
+            writer.push_file(file);
+        }
+        writer.end_files(head)?;
+        for file in files {
+            writer.push_receipt(file);
+        }
+        writer.end(head)?;
+        Ok(writer.take(usize::MAX))
     }
 }
 
@@ -462,20 +543,31 @@ mod tests {
     }
 
     fn build(files: &[FileRecord], provenance: Option<&Json>) -> (ContentAddress, Vec<u8>) {
-        let mut builder = ManifestBuilder::new();
-        for file in files {
-            builder.push(file);
-        }
-        let digest = builder.content_digest();
-        let manifest = builder.finish(&ManifestHead {
+        let head = ManifestHead {
             package: &package(),
             finalized_at: Timestamp(5_000_000),
             finalized_by: "ci",
             provenance,
             active_holds: &[],
             last_retention_sequence: Some(Sequence(2)),
-        });
-        (digest, manifest)
+        };
+        let mut writer = ManifestWriter::new(files.len() as u64);
+        let mut taken = Vec::new();
+        for file in files {
+            writer.push_file(file);
+            taken.extend(writer.take(100));
+        }
+        let digest = writer.content_digest();
+        writer.end_files(&head).unwrap();
+        for file in files {
+            writer.push_receipt(file);
+        }
+        writer.end(&head).unwrap();
+        taken.extend(writer.take(usize::MAX));
+        assert_eq!(taken, ManifestWriter::whole(files, &head).unwrap());
+        let address = manifest_address(&taken);
+        assert_eq!(writer.taken(), (address, taken.len() as u64));
+        (digest, taken)
     }
 
     #[test]
@@ -543,6 +635,25 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(Manifest::decode(&bytes[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn a_manifest_of_another_number_of_files_is_refused() {
+        let (package, file) = (package(), file("a", 1));
+        let head = ManifestHead {
+            package: &package,
+            finalized_at: Timestamp(0),
+            finalized_by: "ci",
+            provenance: None,
+            active_holds: &[],
+            last_retention_sequence: None,
+        };
+        let mut writer = ManifestWriter::new(2);
+        writer.push_file(&file);
+        let (expected, found) = (2, 1);
+        assert_eq!(writer.end_files(&head), Err(WrongCount { expected, found }));
+        writer.push_receipt(&file);
+        assert_eq!(writer.end(&head), Err(WrongCount { expected, found }));
     }
 
     #[test]

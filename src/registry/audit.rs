@@ -92,6 +92,18 @@ async fn replay(tx: &mut ReplayTx, report: &mut AuditReport, progress: Progress<
                 report.fault(format!("the log goes from {last} to {}", stored.sequence));
             }
             last = stored.sequence;
+            let payload = match stored.pieces {
+                None => (
+                    *blake3::hash(&stored.payload).as_bytes(),
+                    stored.payload.len() as u64,
+                ),
+                Some(id) => tx.hash_pieces(id).await?,
+            };
+            if payload != (stored.payload_digest, stored.payload_bytes) {
+                report.fault(format!(
+                    "the payload of event {last} does not match its digest and length"
+                ));
+            }
             recorded.extend(checked(stored, &mut frontier, report)?);
         }
         tx.apply(&recorded).await?;
@@ -110,18 +122,13 @@ async fn replay(tx: &mut ReplayTx, report: &mut AuditReport, progress: Progress<
     Ok(())
 }
 
-/// The event of a row, checked against its digests; `None` for a type this program does not know.
+/// The event of a row, checked against its place in the tree; `None` for a type this program does not know.
 fn checked(
     stored: &StoredEvent,
     frontier: &mut Frontier,
     report: &mut AuditReport,
 ) -> Result<Option<Recorded>> {
     let sequence = stored.sequence;
-    if *blake3::hash(&stored.payload).as_bytes() != stored.payload_digest {
-        report.fault(format!(
-            "the payload of event {sequence} does not match its digest"
-        ));
-    }
     frontier.push(stored.leaf);
     if stored.root.is_some_and(|root| root != frontier.root()) {
         report.fault(format!(

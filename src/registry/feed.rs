@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::db::log::{self, EventEnvelope};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
 use crate::domain::type_filter::TypeFilter;
-use crate::registry::error::{Error, Result};
+use crate::registry::error::Result;
 use crate::registry::handle::Registry;
 
 /// One event as it stands in the log.
@@ -215,13 +215,6 @@ impl Registry {
         let page = log::read_envelopes(readers, Sequence(before), None, 1).await?;
         let found = page.into_iter().find(|event| event.sequence == sequence);
         Ok(found.map(|envelope| record(envelope, None)))
-    }
-
-    /// The payload of an event that is in the log, whatever its size.
-    pub async fn read_payload(&self, sequence: Sequence) -> Result<Bytes> {
-        let mut payloads = log::read_payloads(&self.inner.db.readers, &[sequence]).await?;
-        let payload = payloads.remove(&sequence);
-        payload.ok_or_else(|| Error::Corrupt(format!("event {sequence} has no payload")))
     }
 
     /// What tells this log from every other, whatever the server is called: made from the leaf of

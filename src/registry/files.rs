@@ -484,6 +484,7 @@ impl Unit for WriteUnit {
         Footprint {
             packages: vec![event.package_id],
             keys: vec![(event.package_id, event.key.clone())],
+            ..Footprint::default()
         }
     }
 
@@ -515,6 +516,7 @@ impl Unit for RemoveUnit {
         Footprint {
             packages: vec![package],
             keys: keys.collect(),
+            ..Footprint::default()
         }
     }
 

@@ -2,8 +2,11 @@
 //!
 //! Two steps, so that the manifest of many files is not built under the lock of the log: a sealing
 //! mark closes the package for writes, the manifest is built beside the committer, and a second
-//! commit records it if the mark still stands. Nothing can slip in between.
+//! commit records it if the mark still stands. Nothing can slip in between. A long manifest is
+//! never whole in memory, and goes into the database piece by piece, before the event that refers
+//! to the pieces: so memory and the time under the lock do not grow with the package.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,14 +14,14 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::db::commit::Unit;
-use crate::db::tx::{UnitResult, WriteTx};
-use crate::db::{files, packages, sealing, uploads};
+use crate::db::pieces::{InPieces, PIECE_BYTES};
+use crate::db::tx::{Footprint, UnitResult, WriteTx};
+use crate::db::{files, packages, pieces, sealing, uploads};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, PackageFinalized, RetentionDefaultApplied};
 use crate::domain::file::{FileRecord, INLINE_BACKEND};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
-use crate::domain::jcs::project;
-use crate::domain::manifest::{ManifestBuilder, ManifestHead};
+use crate::domain::manifest::{ManifestHead, ManifestWriter, WrongCount};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::{PackageRecord, PackageStatus, Rejection};
 use crate::domain::retention::{Anchor, Retention};
@@ -134,28 +137,6 @@ impl Registry {
                 "{missing} files of package {id} have no content"
             )));
         }
-        let mut manifest = ManifestBuilder::new();
-        let mut after: Option<ObjectKey> = None;
-        loop {
-            let page = self
-                .list_file_records(id, after.as_ref(), PAGE_FILES)
-                .await?;
-            for file in &page {
-                self.check_stored(file).await?;
-                manifest.push(file);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE_FILES => after = Some(last.key.clone()),
-                _ => break,
-            }
-        }
-        let actual = manifest.content_digest();
-        if command
-            .expect_content_digest
-            .is_some_and(|expected| expected != actual)
-        {
-            return Err(Rejection::ContentDigestMismatch { actual }.into());
-        }
         let mut package = PackageRecord::clone(
             &*self
                 .find_package(id)
@@ -174,24 +155,81 @@ impl Registry {
             package.expires_at = retention.class.expiry(finalized_at);
         }
         let active_holds: Vec<_> = retention.holds.iter().map(|hold| hold.id).collect();
-        let bytes = manifest.finish(&ManifestHead {
+        let head = ManifestHead {
             package: &package,
             active_holds: &active_holds,
             finalized_at,
             finalized_by: &command.actor,
             provenance: command.provenance.as_ref(),
             last_retention_sequence: packages::last_retention_sequence(readers, id).await?,
-        });
+        };
+        let manifest = self.write_manifest(token, &head, command).await?;
         self.commit(FinalizeUnit {
             id,
             token,
-            manifest: bytes.into(),
+            manifest,
             finalized_at,
             retention,
             request_body: command.request_body.clone(),
             actor: command.actor.clone(),
         })
         .await
+    }
+
+    /// Writes the manifest from the files of a sealed package: twice over them, page by page, and
+    /// piece by piece into the database.
+    async fn write_manifest(
+        &self,
+        token: [u8; 16],
+        head: &ManifestHead<'_>,
+        command: &FinalizePackage,
+    ) -> Result<WrittenManifest> {
+        let id = head.package.id;
+        let mut draft = Draft {
+            registry: self,
+            id,
+            token,
+            writer: ManifestWriter::new(head.package.file_count),
+            pieces: 0,
+        };
+        let mut after: Option<ObjectKey> = None;
+        while let Some(page) = self.next_files(id, &mut after).await? {
+            for file in &page {
+                self.check_stored(file).await?;
+                draft.writer.push_file(file);
+            }
+            draft.keep_full_pieces().await?;
+        }
+        let actual = draft.writer.content_digest();
+        if command
+            .expect_content_digest
+            .is_some_and(|expected| expected != actual)
+        {
+            return Err(Rejection::ContentDigestMismatch { actual }.into());
+        }
+        draft.writer.end_files(head).map_err(miscounted)?;
+        let mut after: Option<ObjectKey> = None;
+        while let Some(page) = self.next_files(id, &mut after).await? {
+            for file in &page {
+                draft.writer.push_receipt(file);
+            }
+            draft.keep_full_pieces().await?;
+        }
+        draft.writer.end(head).map_err(miscounted)?;
+        draft.finish().await
+    }
+
+    /// The next page of a walk over the files of a package; `None` after the last.
+    async fn next_files(
+        &self,
+        id: PackageId,
+        after: &mut Option<ObjectKey>,
+    ) -> Result<Option<Vec<Arc<FileRecord>>>> {
+        let page = self
+            .list_file_records(id, after.as_ref(), PAGE_FILES)
+            .await?;
+        *after = page.last().map(|last| last.key.clone());
+        Ok(after.is_some().then_some(page))
     }
 
     /// A final package has no hole: every stored blob is there with its length.
@@ -225,30 +263,6 @@ impl Registry {
             }),
             _ => Err(Rejection::NoSuchPackage.into()),
         }
-    }
-
-    /// The manifest's canonical CBOR; `None` until the package is finalized.
-    pub async fn find_manifest(&self, id: PackageId) -> Result<Option<StoredDocument>> {
-        let found = packages::find_manifest(&self.inner.db.readers, id).await?;
-        Ok(found.map(|(bytes, _, created_at)| StoredDocument {
-            bytes: bytes.into(),
-            created_at,
-        }))
-    }
-
-    /// The manifest's JSON projection (RFC 8785); `None` until the package is finalized.
-    pub async fn find_manifest_json(&self, id: PackageId) -> Result<Option<StoredDocument>> {
-        let Some(StoredDocument { bytes, created_at }) = self.find_manifest(id).await? else {
-            return Ok(None);
-        };
-        let json = tokio::task::spawn_blocking(move || project(&bytes))
-            .await
-            .map_err(|error| Error::Internal(error.to_string()))?
-            .map_err(|error| Error::Corrupt(format!("manifest of {id}: {error}")))?;
-        Ok(Some(StoredDocument {
-            bytes: json.into(),
-            created_at,
-        }))
     }
 
     /// The body of the request that finalized the package; `None` until then.
@@ -317,6 +331,7 @@ impl Unit for UnsealUnit {
 
     async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
         if sealing::is_marked(tx.connection, self.id, self.token).await? {
+            pieces::remove(tx.connection, self.token).await?;
             sealing::unmark(tx.connection, self.id, self.token).await?;
             tx.set_sealing(self.id, None);
         }
@@ -324,10 +339,95 @@ impl Unit for UnsealUnit {
     }
 }
 
+/// A manifest on its way into the log.
+struct Draft<'r> {
+    registry: &'r Registry,
+    id: PackageId,
+    token: [u8; 16],
+    writer: ManifestWriter,
+    /// How many pieces are kept.
+    pieces: u64,
+}
+
+/// A manifest that the log has yet to refer to.
+enum WrittenManifest {
+    /// A short one.
+    Whole(Bytes),
+    /// One whose pieces are kept under the token of the sealing mark.
+    InPieces(InPieces),
+}
+
+impl Draft<'_> {
+    /// Keeps what is written in commits of one piece each, between which others write.
+    async fn keep_full_pieces(&mut self) -> Result<()> {
+        while self.writer.pending_bytes() > PIECE_BYTES {
+            self.keep_piece().await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_piece(&mut self) -> Result<()> {
+        let unit = KeepPieceUnit {
+            id: self.id,
+            token: self.token,
+            number: self.pieces,
+            bytes: self.writer.take(PIECE_BYTES),
+        };
+        self.registry.commit(unit).await?;
+        self.pieces += 1;
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<WrittenManifest> {
+        self.keep_full_pieces().await?;
+        if self.pieces == 0 {
+            return Ok(WrittenManifest::Whole(self.writer.take(PIECE_BYTES).into()));
+        }
+        self.keep_piece().await?;
+        let (digest, length) = self.writer.taken();
+        let id = self.token;
+        Ok(WrittenManifest::InPieces(InPieces { id, digest, length }))
+    }
+}
+
+/// Under the mark the files do not change, so this is trouble with the database, or the mark fell.
+fn miscounted(error: WrongCount) -> Error {
+    Error::Unavailable(format!("{error}; finalize again"))
+}
+
+struct KeepPieceUnit {
+    id: PackageId,
+    token: [u8; 16],
+    number: u64,
+    bytes: Vec<u8>,
+}
+
+#[async_trait]
+impl Unit for KeepPieceUnit {
+    type Output = ();
+    type Refusal = Rejection;
+
+    fn footprint(&self) -> Footprint {
+        Footprint {
+            bytes: self.bytes.len(),
+            ..Footprint::default()
+        }
+    }
+
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
+        // Without the mark nobody would remove it.
+        if !sealing::is_marked(tx.connection, self.id, self.token).await? {
+            return Ok(Err(Rejection::Sealing));
+        }
+        pieces::keep(tx.connection, self.token, self.number, self.bytes.clone()).await?;
+        Ok(Ok(()))
+    }
+}
+
 struct FinalizeUnit {
     id: PackageId,
     token: [u8; 16],
-    manifest: Bytes,
+    manifest: WrittenManifest,
     finalized_at: Timestamp,
     /// As the manifest says.
     retention: Retention,
@@ -366,16 +466,20 @@ impl Unit for FinalizeUnit {
             let event = Event::RetentionDefaultApplied(event);
             tx.append_at(&self.actor, event, self.finalized_at);
         }
-        let event = PackageFinalized {
-            package_id: self.id,
-            manifest: self.manifest.clone(),
+        let (actor, at) = (&self.actor, self.finalized_at);
+        let event = |manifest| {
+            Event::PackageFinalized(PackageFinalized {
+                package_id: self.id,
+                manifest,
+            })
         };
         // The manifest names its instant; the event says the same.
-        tx.append_at(
-            &self.actor,
-            Event::PackageFinalized(event),
-            self.finalized_at,
-        );
+        match &self.manifest {
+            WrittenManifest::Whole(bytes) => tx.append_at(actor, event(bytes.clone()), at),
+            WrittenManifest::InPieces(payload) => {
+                tx.append_in_pieces(actor, event(Bytes::new()), at, *payload)
+            }
+        };
         sealing::unmark(tx.connection, self.id, self.token).await?;
         let (body, now) = (&self.request_body, tx.now());
         packages::keep_finalize_request(tx.connection, self.id, body, now).await?;

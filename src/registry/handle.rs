@@ -23,6 +23,7 @@ use crate::registry::quarantine::Quarantine;
 use crate::registry::schema_checks::SchemaChecks;
 use crate::registry::scrubber::Scrubber;
 use crate::registry::settings::RegistrySettings;
+use crate::registry::surveys::Surveys;
 
 /// The library's entry: cheap to clone, shared by every request.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub(super) struct Inner {
     pub(super) content: ContentCache,
     pub(super) chasers: Chasers,
     pub(super) finalizing: FinalizeLocks,
+    pub(super) manifests: Surveys,
     pub(super) schemas: SchemaChecks,
     pub(super) candidates: Mutex<Candidates>,
     pub(super) quarantine: Quarantine,
@@ -84,6 +86,7 @@ impl Registry {
                 content: ContentCache::default(),
                 chasers: Chasers::default(),
                 finalizing: FinalizeLocks::default(),
+                manifests: Surveys::default(),
                 schemas: SchemaChecks::default(),
                 candidates: Mutex::default(),
                 quarantine: Quarantine::default(),

@@ -585,6 +585,7 @@ impl Unit for CompleteUnit {
         Footprint {
             packages: vec![upload.package_id],
             keys: vec![(upload.package_id, upload.key.clone())],
+            ..Footprint::default()
         }
     }
 

@@ -14,6 +14,7 @@ use crate::support::connection::{Answer, Connection};
 use crate::support::database::edit;
 use crate::support::log::{dense_events, events, ingested};
 use crate::support::multipart;
+use crate::support::program::audit;
 use crate::support::server::Server;
 
 const ROUNDS: usize = 20;
@@ -343,19 +344,6 @@ fn check_log(server: &Server, history: &mut History, since: u64) -> u64 {
         }
     }
     since + new.len() as u64
-}
-
-fn audit(server: &Server) {
-    let output = Command::new(env!("CARGO_BIN_EXE_holdfast"))
-        .arg("audit")
-        .arg("--data")
-        .arg(server.data())
-        .env_clear()
-        .output()
-        .expect("the binary runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{text}\n{errors}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod durability;
 mod events;
 mod faults;
 mod framing;
+mod large_packages;
 mod listing;
 mod listing_cost;
 mod memory;

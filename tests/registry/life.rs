@@ -58,7 +58,7 @@ async fn a_package_is_written_frozen_and_read() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        blake3::hash(&manifest.bytes).as_bytes(),
+        blake3::hash(&manifest).as_bytes(),
         &first.manifest_address.0
     );
 

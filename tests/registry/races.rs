@@ -95,7 +95,7 @@ async fn a_write_succeeds_if_and_only_if_it_is_in_the_manifest() {
             .await
             .unwrap()
             .unwrap();
-        let manifest = Manifest::decode(&manifest.bytes).unwrap();
+        let manifest = Manifest::decode(&manifest).unwrap();
         let listed: BTreeSet<_> = manifest
             .files
             .iter()

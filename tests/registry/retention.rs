@@ -351,7 +351,7 @@ async fn retention_may_begin_with_the_finalize() {
         .await
         .unwrap()
         .unwrap();
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(
         manifest["package"]["expires_at"],
         expires_at.to_isoformat(),
@@ -394,7 +394,7 @@ async fn the_manifest_names_the_holds_that_stand() {
         .await
         .unwrap()
         .unwrap();
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     let summary = &manifest["retention_summary"];
     assert_eq!(
         summary["active_holds"],

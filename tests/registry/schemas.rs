@@ -412,7 +412,7 @@ async fn the_manifest_says_where_everything_comes_from() {
         .await
         .unwrap()
         .unwrap();
-    let value = decode(&manifest.bytes, 1 << 20).unwrap();
+    let value = decode(&manifest, 1 << 20).unwrap();
     let fields = Fields::of(&value).unwrap();
     let given = fields.json_object("provenance").unwrap();
     for key in ["source_commits", "tool_versions", "environment"] {

@@ -123,6 +123,7 @@ pub enum Item<'a> {
 
 /// Walks through a canonical document without building it. Allocates nothing by itself, so a
 /// claimed length costs nothing until the bytes are there.
+#[derive(Clone)]
 pub struct Reader<'a> {
     input: &'a [u8],
     at: usize,

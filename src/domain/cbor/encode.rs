@@ -122,13 +122,6 @@ impl MapWriter<'_> {
         self.out.extend_from_slice(item);
     }
 
-    /// Adds an array of `count` items that are encoded already, one after the other.
-    pub fn encoded_array(&mut self, key: &str, count: u64, items: &[u8]) {
-        self.key(key);
-        put_head(self.out, ARRAY, count);
-        self.out.extend_from_slice(items);
-    }
-
     fn key(&mut self, key: &str) {
         let start = self.out.len();
         put_text(self.out, key);

@@ -23,6 +23,8 @@ use crate::exchange::request::Request;
 use crate::registry::feed::{EventBatch, EventQuery};
 use crate::registry::finalize::StoredDocument;
 use crate::registry::forms::{hold_json, package_json, read_finalize, retention_json};
+use crate::registry::manifests::StoredManifest;
+use crate::registry::surveys::ManifestForm;
 use crate::s3::ops::describe::{set_etag, value_of};
 use crate::s3::ops::get::{Read, Resource};
 use crate::s3::ops::lock::describe_lock;
@@ -105,6 +107,17 @@ impl SpecialKey {
     }
 }
 
+impl SpecialKey {
+    /// In which form it is the manifest, and of which media type, if it is.
+    fn manifest(self) -> Option<(ManifestForm, &'static str)> {
+        match self {
+            Self::ManifestCbor => Some((ManifestForm::Cbor, CBOR)),
+            Self::ManifestJson => Some((ManifestForm::Json, JSON)),
+            _ => None,
+        }
+    }
+}
+
 /// GET of a reserved key. Events are waited for, up to 20 seconds.
 pub async fn get_special(request: Request, context: &Context) -> Result<Reply, Fault> {
     serve(&request, context, false).await
@@ -171,7 +184,13 @@ pub async fn list_special(
         ("status.json", SpecialKey::Status),
     ];
     for (name, key) in stored {
-        if let Some(document) = find_document(key, package, context).await? {
+        if let Some((form, _)) = key.manifest() {
+            let manifest = context.registry.open_manifest(package.id, form).await?;
+            if let Some(manifest) = manifest {
+                let (size_bytes, at) = (manifest.size_bytes, manifest.created_at);
+                found.push(summary(name, manifest.md5, size_bytes, at)?);
+            }
+        } else if let Some(document) = find_document(key, package, context).await? {
             let size_bytes = document.bytes.len() as u64;
             let at = document.last_modified;
             found.push(summary(name, document.etag, size_bytes, at)?);
@@ -235,11 +254,26 @@ pub async fn read_whole(
                 digest: None,
             }))
         }
-        Some(key) => find_document(key, package, context).await,
+        Some(key) => match key.manifest() {
+            None => find_document(key, package, context).await,
+            Some((form, media_type)) => {
+                let found = context.registry.open_manifest(package.id, form).await?;
+                let Some(manifest) = found else {
+                    return Ok(None);
+                };
+                Ok(Some(Document {
+                    bytes: manifest.read_whole().await?,
+                    etag: manifest.md5,
+                    last_modified: manifest.created_at,
+                    media_type,
+                    digest: package.manifest_address,
+                }))
+            }
+        },
     }
 }
 
-/// A special object that is short enough to be made or read whole.
+/// A special object that is short, and made or read whole.
 async fn find_document(
     key: SpecialKey,
     package: &PackageRecord,
@@ -248,14 +282,6 @@ async fn find_document(
     let registry = &context.registry;
     let digest = package.manifest_address;
     let document = match key {
-        SpecialKey::ManifestCbor => {
-            let manifest = registry.find_manifest(package.id).await?;
-            manifest.map(|manifest| stored(manifest, CBOR, digest))
-        }
-        SpecialKey::ManifestJson => {
-            let manifest = registry.find_manifest_json(package.id).await?;
-            manifest.map(|manifest| stored(manifest, JSON, digest))
-        }
         SpecialKey::Finalize => {
             let request = registry.find_finalize_request(package.id).await?;
             request.map(|request| stored(request, JSON, digest))
@@ -268,7 +294,10 @@ async fn find_document(
             let retention = registry.find_retention(package.id).await?;
             Some(status(&package, retention.as_ref(), context.now())?)
         }
-        SpecialKey::Sha256Sums | SpecialKey::Events(..) => None,
+        SpecialKey::ManifestCbor
+        | SpecialKey::ManifestJson
+        | SpecialKey::Sha256Sums
+        | SpecialKey::Events(..) => None,
     };
     Ok(document)
 }
@@ -329,9 +358,21 @@ async fn serve(request: &Request, context: &Context, is_head: bool) -> Result<Re
             serve_events(&read, request, context, (since, form), is_head).await
         }
         Some(key) => {
-            let document = find_document(key, request.package(), context).await?;
-            let document = document.ok_or_else(|| request.no_such_key())?;
-            let mut reply = serve_document(&read, &document, is_head)?;
+            let mut reply = match key.manifest() {
+                None => {
+                    let document = find_document(key, request.package(), context).await?;
+                    let document = document.ok_or_else(|| request.no_such_key())?;
+                    serve_document(&read, &document, is_head)?
+                }
+                Some((form, media_type)) => {
+                    let id = request.package().id;
+                    let found = context.registry.open_manifest(id, form).await?;
+                    let manifest = found.ok_or_else(|| request.no_such_key())?;
+                    let mut reply = serve_manifest(&read, &manifest, media_type, is_head)?;
+                    describe_digest(&mut reply, request.package().manifest_address)?;
+                    reply
+                }
+            };
             if key == SpecialKey::ManifestCbor
                 && let Some(retention) = context
                     .registry
@@ -360,11 +401,37 @@ fn serve_document(read: &Read, document: &Document, is_head: bool) -> Result<Rep
         let range = range.start as usize..range.end as usize;
         ReplyBody::Bytes(document.bytes.slice(range))
     })?;
-    if let Some(digest) = document.digest {
+    describe_digest(&mut reply, document.digest)?;
+    Ok(reply)
+}
+
+fn describe_digest(reply: &mut Reply, digest: Option<ContentAddress>) -> Result<(), Fault> {
+    if let Some(digest) = digest {
         let digest = value_of(digest.to_string())?;
         reply.headers.insert(META_DIGEST.clone(), digest);
     }
-    Ok(reply)
+    Ok(())
+}
+
+fn serve_manifest(
+    read: &Read,
+    manifest: &StoredManifest,
+    media_type: &'static str,
+    is_head: bool,
+) -> Result<Reply, Fault> {
+    let resource = Resource {
+        etag: &manifest.md5,
+        last_modified: manifest.created_at,
+        size_bytes: manifest.size_bytes,
+        parts: &[],
+    };
+    read.serve(&resource, HeaderValue::from_static(media_type), |range| {
+        if is_head || range.is_empty() {
+            return ReplyBody::Empty;
+        }
+        let length = range.end - range.start;
+        ReplyBody::File(manifest.open(range), length)
+    })
 }
 
 async fn serve_sums(

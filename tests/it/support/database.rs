@@ -26,3 +26,19 @@ pub fn change(server: &Server, statement: &'static str, parameter: &[u8]) -> u64
     });
     changed.expect("it is edited")
 }
+
+/// What a query of one number answers.
+pub fn count(server: &Server, query: &'static str) -> i64 {
+    let path = server.data().join("holdfast.db");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let counted = runtime.expect("a runtime").block_on(async {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = options.connect().await?;
+        let counted = sqlx::query_scalar(query).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok::<i64, sqlx::Error>(counted)
+    });
+    counted.expect("it is counted")
+}

@@ -7,5 +7,6 @@ pub mod database;
 pub mod harm;
 pub mod log;
 pub mod multipart;
+pub mod program;
 pub mod server;
 pub mod sign;

@@ -165,6 +165,25 @@ impl Server {
         self.child.id()
     }
 
+    /// The most memory it ever had, in MiB.
+    pub fn peak_mib(&self) -> usize {
+        let file = format!("/proc/{}/status", self.pid());
+        let status = std::fs::read_to_string(file).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let value = line.and_then(|line| line.split_whitespace().nth(1));
+        let kib: usize = value
+            .and_then(|value| value.parse().ok())
+            .expect("a number");
+        kib / 1024
+    }
+
+    /// Takes the memory it has now, which this answers, for the most it ever had.
+    pub fn reset_peak_mib(&self) -> usize {
+        let file = format!("/proc/{}/clear_refs", self.pid());
+        std::fs::write(file, "5").expect("it runs");
+        self.peak_mib()
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.directory().join("data")

@@ -13,10 +13,22 @@ CREATE TABLE events (
     epoch           BIGINT NOT NULL,
     -- The root of the tree over all events up to this one, on the last of each transaction.
     root            BLOB,
-    -- Last, so that the rest is read without a walk through the pages of a manifest.
+    payload_bytes   BIGINT NOT NULL,
+    -- Where a payload of more than one piece is; the next column is empty then.
+    pieces_id       BLOB,
+    -- Last, so that the rest is read without a walk through the pages of a payload.
     payload         BLOB   NOT NULL
 );
 CREATE INDEX events_of_package ON events (package_id, sequence);
+
+-- Payloads in pieces of 1 MiB: those that an event refers to, and those that a finalize is writing,
+-- under the token of its sealing mark.
+CREATE TABLE payload_pieces (
+    pieces_id  BLOB   NOT NULL,
+    number     BIGINT NOT NULL,
+    bytes      BLOB   NOT NULL,
+    PRIMARY KEY (pieces_id, number)
+);
 
 -- One row: the end of the log and the right edge of its tree.
 CREATE TABLE log_head (
