@@ -4,11 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::CrcAlgorithm;
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
 
 use crate::domain::digest::{Checksum, ChecksumAlgorithm};
 use crate::domain::file::{ChecksumKind, StoredChecksum};
+use crate::domain::hashers::checksum_of;
 
 /// The stored form of a checksum over the plain bytes of an object.
 pub fn full_object(checksum: &Checksum) -> StoredChecksum {
@@ -30,11 +29,7 @@ pub fn composite<'a>(
         joined.extend_from_slice(digest);
         parts += 1;
     }
-    let digest = match crc(algorithm) {
-        Some(crc) => crc_bytes(algorithm, crc_fast::checksum(crc, &joined)),
-        None if algorithm == ChecksumAlgorithm::Sha1 => Sha1::digest(&joined).to_vec(),
-        None => Sha256::digest(&joined).to_vec(),
-    };
+    let digest = checksum_of(algorithm, &joined).digest;
     StoredChecksum {
         algorithm,
         kind: ChecksumKind::Composite,
@@ -43,7 +38,7 @@ pub fn composite<'a>(
 }
 
 /// The FULL_OBJECT checksum of an object whose parts have these digests and sizes in bytes, in
-/// their order. `None` for algorithms that cannot be merged (SHA-1, SHA-256), for a digest of the
+/// their order. `None` for algorithms that cannot be merged (all but the CRCs), for a digest of the
 /// wrong length, and without parts.
 pub fn combine<'a>(
     algorithm: ChecksumAlgorithm,
@@ -74,7 +69,7 @@ fn crc(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {
         ChecksumAlgorithm::Crc32 => Some(CrcAlgorithm::Crc32IsoHdlc),
         ChecksumAlgorithm::Crc32c => Some(CrcAlgorithm::Crc32Iscsi),
         ChecksumAlgorithm::Crc64Nvme => Some(CrcAlgorithm::Crc64Nvme),
-        ChecksumAlgorithm::Sha1 | ChecksumAlgorithm::Sha256 => None,
+        _ => None,
     }
 }
 
@@ -88,11 +83,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn digest(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Vec<u8> {
-        match crc(algorithm) {
-            Some(crc) => crc_bytes(algorithm, crc_fast::checksum(crc, bytes)),
-            None if algorithm == ChecksumAlgorithm::Sha1 => Sha1::digest(bytes).to_vec(),
-            None => Sha256::digest(bytes).to_vec(),
-        }
+        checksum_of(algorithm, bytes).digest
     }
 
     #[test]
@@ -100,7 +91,10 @@ mod tests {
         let none: [(&[u8], u64); 0] = [];
         assert_eq!(combine(ChecksumAlgorithm::Crc32, none), None);
         assert_eq!(combine(ChecksumAlgorithm::Crc32, [(&[1][..], 1)]), None);
-        for algorithm in [ChecksumAlgorithm::Sha1, ChecksumAlgorithm::Sha256] {
+        for algorithm in ChecksumAlgorithm::ALL
+            .into_iter()
+            .filter(|a| crc(*a).is_none())
+        {
             let part = digest(algorithm, b"a");
             assert_eq!(combine(algorithm, [(&part[..], 1)]), None);
         }

@@ -71,19 +71,34 @@ pub enum ChecksumAlgorithm {
     Sha1,
     /// SHA-256, thirty-two bytes.
     Sha256,
+    /// SHA-512, sixty-four bytes.
+    Sha512,
+    /// MD5, sixteen bytes.
+    Md5,
+    /// XXH64 with seed 0, eight bytes.
+    XxHash64,
+    /// XXH3 with 64 bits and seed 0, eight bytes.
+    XxHash3,
+    /// XXH3 with 128 bits and seed 0, sixteen bytes.
+    XxHash128,
 }
 
 impl ChecksumAlgorithm {
     /// Every algorithm that is computed.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::Crc32,
         Self::Crc32c,
         Self::Crc64Nvme,
         Self::Sha1,
         Self::Sha256,
+        Self::Sha512,
+        Self::Md5,
+        Self::XxHash64,
+        Self::XxHash3,
+        Self::XxHash128,
     ];
 
-    /// The name in S3 headers and XML: `CRC32`, `CRC32C`, `CRC64NVME`, `SHA1`, `SHA256`.
+    /// The name in S3 headers and XML, such as `CRC64NVME`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
@@ -91,6 +106,11 @@ impl ChecksumAlgorithm {
             Self::Crc64Nvme => "CRC64NVME",
             Self::Sha1 => "SHA1",
             Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+            Self::Md5 => "MD5",
+            Self::XxHash64 => "XXHASH64",
+            Self::XxHash3 => "XXHASH3",
+            Self::XxHash128 => "XXHASH128",
         }
     }
 
@@ -105,9 +125,11 @@ impl ChecksumAlgorithm {
     pub fn digest_bytes(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
-            Self::Crc64Nvme => 8,
+            Self::Crc64Nvme | Self::XxHash64 | Self::XxHash3 => 8,
+            Self::Md5 | Self::XxHash128 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha512 => 64,
         }
     }
 }

@@ -6,7 +6,9 @@ use std::fmt;
 
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
+use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh64::Xxh64;
 
 use crate::domain::digest::{Checksum, ChecksumAlgorithm, ContentAddress, Digests};
 use crate::domain::hash_tree::TreeBuilder;
@@ -59,6 +61,18 @@ enum Summing {
     Sha1(Sha1),
     /// The hasher of the plan is shared.
     Sha256,
+    Sha512(Sha512),
+    Md5(Md5),
+    XxHash64(Xxh64),
+    XxHash3(Box<Xxh3>),
+    XxHash128(Box<Xxh3>),
+}
+
+/// The checksum of bytes that are at hand as a whole.
+pub fn checksum_of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Checksum {
+    let mut sum = Summing::new(algorithm);
+    sum.update(bytes);
+    sum.finish(Some(Sha256::digest(bytes).into()))
 }
 
 impl Hashers {
@@ -135,6 +149,11 @@ impl Summing {
             ChecksumAlgorithm::Crc64Nvme => crc_fast::CrcAlgorithm::Crc64Nvme,
             ChecksumAlgorithm::Sha1 => return Self::Sha1(Sha1::new()),
             ChecksumAlgorithm::Sha256 => return Self::Sha256,
+            ChecksumAlgorithm::Sha512 => return Self::Sha512(Sha512::new()),
+            ChecksumAlgorithm::Md5 => return Self::Md5(Md5::new()),
+            ChecksumAlgorithm::XxHash64 => return Self::XxHash64(Xxh64::new(0)),
+            ChecksumAlgorithm::XxHash3 => return Self::XxHash3(Box::default()),
+            ChecksumAlgorithm::XxHash128 => return Self::XxHash128(Box::default()),
         };
         Self::Crc(algorithm, Box::new(crc_fast::Digest::new(crc)))
     }
@@ -144,27 +163,40 @@ impl Summing {
             Self::Crc(_, crc) => crc.update(bytes),
             Self::Sha1(hasher) => hasher.update(bytes),
             Self::Sha256 => {}
+            Self::Sha512(hasher) => hasher.update(bytes),
+            Self::Md5(hasher) => hasher.update(bytes),
+            Self::XxHash64(hasher) => hasher.update(bytes),
+            Self::XxHash3(hasher) | Self::XxHash128(hasher) => hasher.update(bytes),
         }
     }
 
     fn finish(self, sha256: Option<[u8; 32]>) -> Checksum {
-        match self {
+        let (algorithm, digest) = match self {
             Self::Crc(algorithm, crc) => {
                 let digest = crc.finalize().to_be_bytes();
-                Checksum {
-                    algorithm,
-                    digest: digest[8 - algorithm.digest_bytes()..].to_vec(),
-                }
+                (algorithm, digest[8 - algorithm.digest_bytes()..].to_vec())
             }
-            Self::Sha1(hasher) => Checksum {
-                algorithm: ChecksumAlgorithm::Sha1,
-                digest: hasher.finalize().to_vec(),
-            },
-            Self::Sha256 => Checksum {
-                algorithm: ChecksumAlgorithm::Sha256,
-                digest: sha256.expect("SHA-256 runs when it is asked for").to_vec(),
-            },
-        }
+            Self::Sha1(hasher) => (ChecksumAlgorithm::Sha1, hasher.finalize().to_vec()),
+            Self::Sha256 => {
+                let digest = sha256.expect("SHA-256 runs when it is asked for");
+                (ChecksumAlgorithm::Sha256, digest.to_vec())
+            }
+            Self::Sha512(hasher) => (ChecksumAlgorithm::Sha512, hasher.finalize().to_vec()),
+            Self::Md5(hasher) => (ChecksumAlgorithm::Md5, hasher.finalize().to_vec()),
+            Self::XxHash64(hasher) => (
+                ChecksumAlgorithm::XxHash64,
+                hasher.digest().to_be_bytes().to_vec(),
+            ),
+            Self::XxHash3(hasher) => (
+                ChecksumAlgorithm::XxHash3,
+                hasher.digest().to_be_bytes().to_vec(),
+            ),
+            Self::XxHash128(hasher) => (
+                ChecksumAlgorithm::XxHash128,
+                hasher.digest128().to_be_bytes().to_vec(),
+            ),
+        };
+        Checksum { algorithm, digest }
     }
 }
 
@@ -255,7 +287,15 @@ mod tests {
             "ae8b14860a799888",
             "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
             sha256,
+            // hashlib.sha512, hashlib.md5; xxh64, xxh3_64 and xxh3_128 of Python's xxhash.
+            "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274ad27fcd5811b313d681f7e55ec02\
+             d73d499c95455b6b5bb503acf574fba8ffe85",
+            "25f9e794323b453885f5181f1b624d0b",
+            "8cb841db40e6ae83",
+            "72dcb18b67a17dff",
+            "33119477ede5dcd5e9716427681d5860",
         ];
+        assert_eq!(found.checksums.len(), expected.len());
         for ((checksum, algorithm), expected) in found
             .checksums
             .iter()
@@ -264,6 +304,8 @@ mod tests {
         {
             assert_eq!(checksum.algorithm, algorithm);
             assert_eq!(hex::encode(&checksum.digest), expected);
+            assert_eq!(checksum.digest.len(), algorithm.digest_bytes());
+            assert_eq!(checksum, &checksum_of(algorithm, b"123456789"));
         }
     }
 

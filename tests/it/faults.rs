@@ -25,9 +25,11 @@ fn a_wrong_digest_stores_nothing() {
             400,
             "BadDigest",
         ),
+        ("x-amz-checksum-xxhash3", "AAAAAAAAAAA=", 400, "BadDigest"),
+        ("x-amz-checksum-md5", MD5_OF_HELLO, 400, "BadDigest"),
         (
             "x-amz-sdk-checksum-algorithm",
-            "SHA512",
+            "SHA384",
             400,
             "InvalidRequest",
         ),

@@ -523,7 +523,8 @@ fn a_checksum_type_must_suit_its_algorithm() {
         ("SHA256", "FULL_OBJECT"),
         ("SHA1", "FULL_OBJECT"),
         ("CRC64NVME", "COMPOSITE"),
-        ("SHA512", "COMPOSITE"),
+        ("SHA512", "FULL_OBJECT"),
+        ("SHA384", "COMPOSITE"),
         ("CRC32", "PARTS"),
     ] {
         let call = server.call("POST", "/pkg/k?uploads");
@@ -533,6 +534,8 @@ fn a_checksum_type_must_suit_its_algorithm() {
     }
     for (algorithm, kind) in [
         ("SHA256", "COMPOSITE"),
+        ("SHA512", "COMPOSITE"),
+        ("XXHASH128", "COMPOSITE"),
         ("CRC64NVME", "FULL_OBJECT"),
         ("CRC32", "COMPOSITE"),
     ] {

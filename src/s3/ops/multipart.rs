@@ -58,12 +58,12 @@ pub async fn create_multipart_upload(request: Request, context: &Context) -> Res
 }
 
 /// Which checksum an upload's parts carry and what the object's will cover. CRC-64/NVME covers the
-/// whole object, SHA-1 and SHA-256 the parts' checksums; the other CRCs either, the parts unless
-/// asked otherwise.
+/// whole object, the other CRCs either, the parts' checksums unless asked otherwise; what cannot be
+/// merged covers the parts' checksums.
 fn upload_checksum(
     headers: &HeaderMap,
 ) -> Result<Option<(ChecksumAlgorithm, ChecksumKind)>, Fault> {
-    use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+    use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme};
     let (algorithm, kind) = parse_upload_checksum(headers)?;
     let Some(algorithm) = algorithm else {
         return match kind {
@@ -79,11 +79,11 @@ fn upload_checksum(
             ChecksumKind::FullObject,
             kind != Some(ChecksumKind::Composite),
         ),
-        Sha1 | Sha256 => (
+        Crc32 | Crc32c => (ChecksumKind::Composite, true),
+        _ => (
             ChecksumKind::Composite,
             kind != Some(ChecksumKind::FullObject),
         ),
-        Crc32 | Crc32c => (ChecksumKind::Composite, true),
     };
     let kind = kind.unwrap_or(default);
     if is_allowed {
@@ -240,6 +240,16 @@ struct ListedPart {
     sha1: Option<String>,
     #[serde(rename = "ChecksumSHA256")]
     sha256: Option<String>,
+    #[serde(rename = "ChecksumSHA512")]
+    sha512: Option<String>,
+    #[serde(rename = "ChecksumMD5")]
+    md5: Option<String>,
+    #[serde(rename = "ChecksumXXHASH64")]
+    xxhash64: Option<String>,
+    #[serde(rename = "ChecksumXXHASH3")]
+    xxhash3: Option<String>,
+    #[serde(rename = "ChecksumXXHASH128")]
+    xxhash128: Option<String>,
 }
 
 /// The list of parts of a completion.
@@ -259,6 +269,11 @@ impl ListedPart {
             (ChecksumAlgorithm::Crc64Nvme, &self.crc64nvme),
             (ChecksumAlgorithm::Sha1, &self.sha1),
             (ChecksumAlgorithm::Sha256, &self.sha256),
+            (ChecksumAlgorithm::Sha512, &self.sha512),
+            (ChecksumAlgorithm::Md5, &self.md5),
+            (ChecksumAlgorithm::XxHash64, &self.xxhash64),
+            (ChecksumAlgorithm::XxHash3, &self.xxhash3),
+            (ChecksumAlgorithm::XxHash128, &self.xxhash128),
         ];
         let mut checksum = None;
         for (algorithm, text) in given {
@@ -402,7 +417,9 @@ mod tests {
             (Some("CRC64NVME"), Some("COMPOSITE")),
             (Some("SHA1"), Some("FULL_OBJECT")),
             (Some("SHA256"), Some("FULL_OBJECT")),
-            (Some("SHA512"), None),
+            (Some("SHA512"), Some("FULL_OBJECT")),
+            (Some("XXHASH3"), Some("FULL_OBJECT")),
+            (Some("SHA384"), None),
             (Some("CRC32"), Some("PARTIAL")),
         ];
         for (algorithm, kind) in refused {

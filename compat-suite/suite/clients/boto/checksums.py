@@ -13,7 +13,8 @@ from ...trial import Trial
 from ...world import MIB
 from .client import Boto3, case
 
-ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+ALGORITHMS = ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "XXHASH64", "XXHASH3",
+              "XXHASH128")
 
 
 def _known(algorithm: str, data: bytes) -> str | None:
@@ -22,6 +23,7 @@ def _known(algorithm: str, data: bytes) -> str | None:
         "CRC32": lambda: zlib.crc32(data).to_bytes(4, "big"),
         "SHA1": lambda: hashlib.sha1(data).digest(),
         "SHA256": lambda: hashlib.sha256(data).digest(),
+        "SHA512": lambda: hashlib.sha512(data).digest(),
     }.get(algorithm)
     return base64.b64encode(raw()).decode() if raw else None
 
