@@ -99,6 +99,6 @@ async fn find_readable(request: &Request, context: &Context) -> Result<Arc<FileR
         .ok_or_else(missing)?;
     let package = context.registry.find_package(file.package_id).await?;
     let package = package.ok_or_else(missing)?;
-    request.authorize(Verb::Read, &package)?;
+    request.authorize_key(Verb::Read, &package, &file.key)?;
     Ok(file)
 }

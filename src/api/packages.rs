@@ -107,6 +107,7 @@ struct PackageForm {
 pub async fn create_package(mut request: Request, context: &Context) -> Result<Reply, Fault> {
     let body = request.document().await?;
     let command = read_package(&body, request.actor())?;
+    request.authorize_creation(&command.bucket)?;
     let created = context.registry.create_package(command).await;
     let package = created.map_err(|error| match error {
         Error::Rejected(Rejection::NameTaken { owner }) if owner == request.actor() => {

@@ -1,187 +1,73 @@
-//! What a user may do with the packages of others.
+//! What a user may do with the packages of others, and which grant says so.
 
 use crate::auth::settings::GrantSettings;
+use crate::domain::grant::{Grant, KeyScope, MAX_GRANTS};
 use crate::domain::verb::Verb;
 
-/// The longest pattern of package names, in bytes.
-pub const MAX_PATTERN_BYTES: usize = 255;
-
-/// The grants of one user.
+/// The grants of one user, or those that a session is narrowed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants(Vec<Grant>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Grant {
-    packages: Vec<String>,
-    verbs: Vec<Verb>,
-}
-
 impl Grants {
+    /// These grants.
+    pub fn new(grants: Vec<Grant>) -> Self {
+        Self(grants)
+    }
+
     /// The grants of settings; the error names what is wrong.
     pub fn from_settings(settings: &[GrantSettings]) -> Result<Self, String> {
-        settings
+        if settings.len() > MAX_GRANTS {
+            return Err(format!("there are at most {MAX_GRANTS} grants"));
+        }
+        let grants = settings
             .iter()
-            .map(grant)
-            .collect::<Result<_, _>>()
-            .map(Self)
+            .map(|grant| Grant::new(&grant.packages, &grant.keys, &grant.verbs));
+        grants.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether some grant allows the verb on a package of this name.
-    pub fn allow(&self, verb: Verb, package_name: &str) -> bool {
-        self.with(verb)
-            .any(|pattern| is_match(pattern.as_bytes(), package_name.as_bytes()))
+    /// The grants themselves.
+    pub fn as_slice(&self) -> &[Grant] {
+        &self.0
     }
 
-    /// Whether some grant allows the verb on every package.
-    pub fn allow_everywhere(&self, verb: Verb) -> bool {
-        self.with(verb).any(|pattern| pattern == "*")
+    /// The number, from 1, of the first grant that allows the verb on these keys of a package.
+    pub fn allowing(&self, verb: Verb, package: &str, keys: KeyScope<'_>) -> Option<usize> {
+        self.first(|grant| grant.allows(verb, package, keys))
     }
 
-    fn with(&self, verb: Verb) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |grant| grant.verbs.contains(&verb))
-            .flat_map(|grant| grant.packages.iter().map(String::as_str))
+    /// The number, from 1, of the first grant that allows the verb on every package as a whole.
+    pub fn allowing_everywhere(&self, verb: Verb) -> Option<usize> {
+        self.first(|grant| grant.allows_everywhere(verb))
     }
-}
 
-fn grant(settings: &GrantSettings) -> Result<Grant, String> {
-    for pattern in &settings.packages {
-        if pattern.is_empty() || pattern.len() > MAX_PATTERN_BYTES {
-            return Err(format!(
-                "a pattern of package names has 1 to {MAX_PATTERN_BYTES} bytes: '{pattern}'"
-            ));
-        }
+    fn first(&self, is_allowing: impl Fn(&Grant) -> bool) -> Option<usize> {
+        let found = self.0.iter().position(is_allowing);
+        found.map(|index| index + 1)
     }
-    let mut verbs = Vec::new();
-    for word in &settings.verbs {
-        if word == "*" {
-            verbs.extend(Verb::ALL);
-        } else {
-            verbs.push(word.parse()?);
-        }
-    }
-    if settings.packages.is_empty() || verbs.is_empty() {
-        return Err("a grant needs packages and verbs".to_owned());
-    }
-    Ok(Grant {
-        packages: settings.packages.clone(),
-        verbs,
-    })
-}
-
-/// Whether a pattern of `*` (any run) and `?` (any byte) covers the whole of a name. Goes back to
-/// the last `*` only, so it takes at most pattern times name steps and no recursion.
-fn is_match(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut last_star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                last_star = Some((p, n));
-                p += 1;
-            }
-            Some(b'?') => (p, n) = (p + 1, n + 1),
-            Some(byte) if *byte == name[n] => (p, n) = (p + 1, n + 1),
-            Some(_) | None => {
-                let Some((star, from)) = last_star else {
-                    return false;
-                };
-                last_star = Some((star, from + 1));
-                (p, n) = (star + 1, from + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
-    fn a_pattern_covers_the_whole_name() {
-        let cases = [
-            ("a", "ab", false),
-            ("a", "A", false),
-            ("a*", "ba", false),
-            ("a?", "a", false),
-            ("*a", "ab", false),
-            ("a*b*c", "acb", false),
-            ("", "a", false),
-            ("release-*", "release", false),
-            ("release-*", "release-1.0", true),
-            ("*", "", true),
-            ("**", "a", true),
-            ("a*b*c", "abbcbc", true),
-            ("?b*", "ab", true),
-            ("[a]", "[a]", true),
-        ];
-        for (pattern, name, expected) in cases {
-            let found = is_match(pattern.as_bytes(), name.as_bytes());
-            assert_eq!(found, expected, "{pattern} on {name}");
-        }
-        let pattern = "*?".repeat(127);
-        assert!(!is_match(pattern.as_bytes(), "a".repeat(63).as_bytes()));
-    }
-
-    #[test]
-    fn a_grant_gives_its_verbs_on_its_packages_only() {
-        let settings = |packages: &[&str], verbs: &[&str]| GrantSettings {
-            packages: packages.iter().map(|&p| p.to_owned()).collect(),
-            verbs: verbs.iter().map(|&v| v.to_owned()).collect(),
+    fn the_first_grant_that_allows_is_named() {
+        let settings = |packages: &str, keys: &[&str], verb: &str| GrantSettings {
+            packages: vec![packages.to_owned()],
+            keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            verbs: vec![verb.to_owned()],
         };
-        let grants = Grants::from_settings(&[
-            settings(&["a-*", "b"], &["list", "read"]),
-            settings(&["*"], &["events"]),
-            settings(&["c"], &["*"]),
-        ])
-        .unwrap();
-        let cases = [
-            (Verb::Write, "a-1", false),
-            (Verb::Read, "a", false),
-            (Verb::Read, "d", false),
-            (Verb::Read, "a-1", true),
-            (Verb::List, "b", true),
-            (Verb::Events, "anything", true),
-            (Verb::Admin, "c", true),
-        ];
-        for (verb, name, expected) in cases {
-            assert_eq!(grants.allow(verb, name), expected, "{verb} on {name}");
-        }
-        assert!(grants.allow_everywhere(Verb::Events));
-        assert!(!grants.allow_everywhere(Verb::Read));
-        for wrong in [
-            settings(&["a"], &["fly"]),
-            settings(&[""], &["read"]),
-            settings(&[&"a".repeat(256)], &["read"]),
-            settings(&[], &["read"]),
-            settings(&["a"], &[]),
-        ] {
-            assert!(Grants::from_settings(&[wrong]).is_err());
-        }
-    }
-
-    /// Says the same as `is_match`, in the slow and plain way.
-    fn matches_by_definition(pattern: &[u8], name: &[u8]) -> bool {
-        match (pattern, name) {
-            ([], []) => true,
-            ([b'*', rest @ ..], _) => {
-                (0..=name.len()).any(|skip| matches_by_definition(rest, &name[skip..]))
-            }
-            ([byte, rest @ ..], [first, others @ ..]) => {
-                (*byte == b'?' || byte == first) && matches_by_definition(rest, others)
-            }
-            ([_, ..], []) | ([], [_, ..]) => false,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn matching_agrees_with_its_definition(pattern in "[ab*?]{0,7}", name in "[ab]{0,9}") {
-            let expected = matches_by_definition(pattern.as_bytes(), name.as_bytes());
-            prop_assert_eq!(is_match(pattern.as_bytes(), name.as_bytes()), expected);
-        }
+        let grants =
+            Grants::from_settings(&[settings("a", &["x/*"], "read"), settings("*", &[], "read")])
+                .unwrap();
+        let read = |package, key| grants.allowing(Verb::Read, package, KeyScope::Key(key));
+        assert_eq!(read("a", "x/1"), Some(1));
+        assert_eq!(read("a", "y"), Some(2));
+        assert_eq!(grants.allowing(Verb::Write, "a", KeyScope::Some), None);
+        assert_eq!(grants.allowing_everywhere(Verb::Read), Some(2));
+        let many = vec![settings("a", &[], "read"); MAX_GRANTS + 1];
+        assert!(Grants::from_settings(&many[1..]).is_ok());
+        assert!(Grants::from_settings(&many).is_err());
+        assert!(Grants::from_settings(&[settings("a", &[], "fly")]).is_err());
     }
 }

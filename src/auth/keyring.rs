@@ -1,11 +1,13 @@
 //! Access keys, the users who hold them, and the signing keys derived from them.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::auth::grants::Grants;
 use crate::auth::secret::Secret;
 use crate::auth::settings::UserSettings;
+use crate::domain::grant::KeyScope;
 use crate::domain::verb::Verb;
 use crate::wire::sigv4::key::{Scope, SigningKey};
 
@@ -29,21 +31,114 @@ pub struct User {
 pub struct Identity {
     /// The user.
     pub user: Arc<User>,
+    /// The session, if a temporary key signed.
+    pub session: Option<Arc<Session>>,
+}
+
+/// What a temporary key may do: what its user may, and no more than this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// What it is narrowed to, the user's own packages included; `None`: nothing.
+    pub narrowed_to: Option<Grants>,
+}
+
+/// Whether something is allowed, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether it is.
+    pub is_allowed: bool,
+    /// What decided.
+    pub rule: Rule,
+}
+
+/// What decides about an act; its text is for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The root may do everything.
+    Root,
+    /// The owner of a package may do everything with it but `bypass` and `admin`.
+    Owner,
+    /// This grant, by its number from 1.
+    Grant(usize),
+    /// No grant of the user allows it.
+    NoGrant,
+    /// No grant that the session is narrowed to allows it.
+    Session,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("the caller is root"),
+            Self::Owner => f.write_str("the caller owns the package"),
+            Self::Grant(number) => write!(f, "grant {number} of the caller"),
+            Self::NoGrant => f.write_str("no grant of the caller allows it"),
+            Self::Session => f.write_str("no grant of the session allows it"),
+        }
+    }
 }
 
 impl Identity {
-    /// Whether the user may do this to a package: the root everything, an owner everything but
-    /// `bypass` and `admin`, others what their grants say. `owner` is the id of the user who owns
-    /// the package; `None` for a package that does not exist.
-    pub fn may(&self, verb: Verb, package_name: &str, owner: Option<&str>) -> bool {
+    /// Decides about an act on a package: the root may everything, an owner everything but `bypass`
+    /// and `admin`, others what their grants say; a session also no more than its own grants say.
+    /// `owner` is the id of the user who owns the package; `None` for a package that does not exist.
+    pub fn judge(
+        &self,
+        verb: Verb,
+        package_name: &str,
+        owner: Option<&str>,
+        keys: KeyScope<'_>,
+    ) -> Judgement {
         let user = &*self.user;
         let owns = owner == Some(user.id.as_str()) && !matches!(verb, Verb::Bypass | Verb::Admin);
-        user.is_root || owns || user.grants.allow(verb, package_name)
+        let by_grant = || user.grants.allowing(verb, package_name, keys);
+        let rule = match () {
+            () if user.is_root => Rule::Root,
+            () if owns => Rule::Owner,
+            () => by_grant().map_or(Rule::NoGrant, Rule::Grant),
+        };
+        self.within_session(rule, |grants| {
+            grants.allowing(verb, package_name, keys).is_some()
+        })
     }
 
-    /// Whether the user may do this to every package, as server-wide endpoints ask.
-    pub fn may_everywhere(&self, verb: Verb) -> bool {
-        self.user.is_root || self.user.grants.allow_everywhere(verb)
+    /// Decides about an act on every package, as server-wide endpoints ask.
+    pub fn judge_everywhere(&self, verb: Verb) -> Judgement {
+        let rule = if self.user.is_root {
+            Rule::Root
+        } else {
+            let grant = self.user.grants.allowing_everywhere(verb);
+            grant.map_or(Rule::NoGrant, Rule::Grant)
+        };
+        self.within_session(rule, |grants| grants.allowing_everywhere(verb).is_some())
+    }
+
+    /// Decides about making a package of a name: anyone with a key may, but a session that is
+    /// narrowed only where it may write.
+    pub fn judge_creation(&self, package_name: &str) -> Judgement {
+        self.within_session(Rule::Owner, |grants| {
+            grants
+                .allowing(Verb::Write, package_name, KeyScope::Whole)
+                .is_some()
+        })
+    }
+
+    fn within_session(&self, rule: Rule, is_within: impl Fn(&Grants) -> bool) -> Judgement {
+        let narrowed_to = self.session.as_deref().and_then(|s| s.narrowed_to.as_ref());
+        match (rule, narrowed_to) {
+            (Rule::NoGrant, _) => Judgement {
+                is_allowed: false,
+                rule,
+            },
+            (_, Some(grants)) if !is_within(grants) => Judgement {
+                is_allowed: false,
+                rule: Rule::Session,
+            },
+            _ => Judgement {
+                is_allowed: true,
+                rule,
+            },
+        }
     }
 }
 
@@ -199,6 +294,7 @@ impl KeyHolder {
     pub fn identity(&self) -> Identity {
         Identity {
             user: Arc::clone(&self.user),
+            session: None,
         }
     }
 
@@ -273,6 +369,7 @@ mod tests {
             keys: keys.iter().map(key).collect(),
             grants: vec![GrantSettings {
                 packages: vec!["shared-*".to_owned()],
+                keys: Vec::new(),
                 verbs: vec!["read".to_owned()],
             }],
         }
@@ -334,15 +431,64 @@ mod tests {
         let ring = ring(&[user("ci", &[("AK1", "secret-one")])]).unwrap();
         let ci = ring.find("AK1").unwrap().identity();
         let root = ring.find("ROOTKEY").unwrap().identity();
+        let may = |who: &Identity, verb, package, owner| {
+            who.judge(verb, package, owner, KeyScope::Whole).is_allowed
+        };
         for verb in Verb::ALL {
-            assert!(root.may(verb, "any", None) && root.may_everywhere(verb));
+            assert!(may(&root, verb, "any", None) && root.judge_everywhere(verb).is_allowed);
             let owned = !matches!(verb, Verb::Bypass | Verb::Admin);
-            assert_eq!(ci.may(verb, "own", Some("ci")), owned, "{verb}");
-            assert!(!ci.may(verb, "other", Some("root")), "{verb}");
-            assert!(!ci.may(verb, "other", None) && !ci.may_everywhere(verb));
+            assert_eq!(may(&ci, verb, "own", Some("ci")), owned, "{verb}");
+            assert!(!may(&ci, verb, "other", Some("root")), "{verb}");
+            assert!(!may(&ci, verb, "other", None));
+            assert!(!ci.judge_everywhere(verb).is_allowed);
             let granted = verb == Verb::Read;
-            assert_eq!(ci.may(verb, "shared-1", Some("root")), granted, "{verb}");
+            assert_eq!(may(&ci, verb, "shared-1", Some("root")), granted, "{verb}");
         }
+        let rule = |package, owner| ci.judge(Verb::Read, package, owner, KeyScope::Whole).rule;
+        assert_eq!(rule("own", Some("ci")), Rule::Owner);
+        assert_eq!(rule("shared-1", None), Rule::Grant(1));
+        assert_eq!(rule("other", None), Rule::NoGrant);
+    }
+
+    #[test]
+    fn a_session_may_what_its_user_may_and_no_more_than_it_says() {
+        let ring = ring(&[user("ci", &[("AK1", "secret-one")])]).unwrap();
+        let grant = |packages: &str, keys: &[&str], verb: &str| GrantSettings {
+            packages: vec![packages.to_owned()],
+            keys: keys.iter().map(|&key| key.to_owned()).collect(),
+            verbs: vec![verb.to_owned()],
+        };
+        let narrow = |key: &str, grants: &[GrantSettings]| Identity {
+            session: Some(Arc::new(Session {
+                narrowed_to: Some(Grants::from_settings(grants).unwrap()),
+            })),
+            ..ring.find(key).unwrap().identity()
+        };
+        let grants = [grant("own", &["logs/*"], "read"), grant("x", &[], "*")];
+        let (ci, root) = (narrow("AK1", &grants), narrow("ROOTKEY", &grants));
+        let cases = [
+            // Its own package, but other keys and other verbs than the session's.
+            (&ci, Verb::Read, "own", Some("ci"), "logs/1", true),
+            (&ci, Verb::Read, "own", Some("ci"), "other", false),
+            (&ci, Verb::Write, "own", Some("ci"), "logs/1", false),
+            // What the session says and the user may not.
+            (&ci, Verb::Read, "x", Some("root"), "k", false),
+            // What the user may and the session does not say.
+            (&ci, Verb::Read, "shared-1", Some("root"), "k", false),
+            (&root, Verb::Read, "shared-1", Some("root"), "k", false),
+            (&root, Verb::Admin, "x", None, "k", true),
+        ];
+        for (who, verb, package, owner, key, expected) in cases {
+            let found = who.judge(verb, package, owner, KeyScope::Key(key));
+            assert_eq!(found.is_allowed, expected, "{verb} on {package}/{key}");
+        }
+        assert!(!root.judge_everywhere(Verb::Admin).is_allowed);
+        assert!(ci.judge_creation("x").is_allowed && !ci.judge_creation("own").is_allowed);
+        let whole = Identity {
+            session: Some(Arc::default()),
+            ..ring.find("ROOTKEY").unwrap().identity()
+        };
+        assert!(whole.judge_everywhere(Verb::Admin).is_allowed);
     }
 
     #[test]

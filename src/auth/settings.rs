@@ -32,12 +32,15 @@ pub struct KeySettings {
     pub secret_key: Secret,
 }
 
-/// Verbs on the packages whose names match one of the patterns.
+/// Verbs on the packages whose names match one of the patterns, and on their keys that do.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantSettings {
     /// Patterns with `*` and `?`.
     pub packages: Vec<String>,
+    /// Patterns of keys with `*` and `?`; absent: every key, and the package as a whole.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// Verbs, or `*` for all of them.
     pub verbs: Vec<String>,
 }

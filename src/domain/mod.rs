@@ -14,6 +14,7 @@ pub mod digest;
 pub mod event;
 pub mod file;
 pub mod glob;
+pub mod grant;
 pub mod hash_tree;
 pub mod hashers;
 pub mod ids;

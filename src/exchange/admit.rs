@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 use crate::auth::authenticate::Authenticated;
 use crate::auth::grants::Grants;
 use crate::auth::keyring::{Identity, User};
+use crate::domain::grant::KeyScope;
 use crate::domain::ids::PackageId;
 use crate::domain::name::PackageName;
 use crate::domain::package::PackageRecord;
@@ -51,6 +52,7 @@ impl Caller {
         Self {
             identity: Identity {
                 user: Arc::clone(user),
+                session: None,
             },
             authenticated: Authenticated {
                 identity: None,
@@ -194,20 +196,25 @@ pub async fn admit<O>(
         authenticated,
     } = caller;
     let package = match row.access {
-        Access::Package(verb) => {
+        Access::Package(verb) | Access::Prefix(verb) | Access::SomeKeys(verb) => {
             let package = find_package(&arrival.target, &parameters, &context.registry).await?;
-            if !identity.may(verb, package.bucket.as_str(), Some(&package.owner)) {
-                return Err(Fault::denied(verb));
+            let keys = key_scope(row.access, &arrival);
+            let judgement =
+                identity.judge(verb, package.bucket.as_str(), Some(&package.owner), keys);
+            if !judgement.is_allowed {
+                return Err(Fault::denied(verb).cause(judgement.rule));
             }
             check_expected_owner(&arrival.head.headers, &package)?;
             Some(package)
         }
-        Access::Everywhere(verb) if !identity.may_everywhere(verb) => {
-            return Err(Fault::new(Code::AccessDenied).message(format!(
-                "Access Denied: you may not '{verb}' on every package."
-            )));
+        Access::Everywhere(verb) => {
+            let judgement = identity.judge_everywhere(verb);
+            if !judgement.is_allowed {
+                return Err(Fault::denied_everywhere(verb).cause(judgement.rule));
+            }
+            None
         }
-        Access::Everywhere(_) | Access::Caller | Access::Anyone => None,
+        Access::Caller | Access::Anyone => None,
     };
     let payload = Payload::new(
         body,
@@ -226,6 +233,16 @@ pub async fn admit<O>(
         package,
         parameters,
     })
+}
+
+/// Which keys a request is about, as far as its head says.
+fn key_scope(access: Access, arrival: &Arrival) -> KeyScope<'_> {
+    match (access, arrival.target.key()) {
+        (Access::SomeKeys(_), _) => KeyScope::Some,
+        (Access::Prefix(_), _) => KeyScope::Prefix(arrival.query.get("prefix").unwrap_or_default()),
+        (_, Some(key)) => KeyScope::Key(key.as_str()),
+        (_, None) => KeyScope::Whole,
+    }
 }
 
 /// Refuses a request for a bucket that has another owner than the client expects.

@@ -175,6 +175,13 @@ impl Fault {
         ))
     }
 
+    /// `AccessDenied` for want of a verb on every package.
+    pub fn denied_everywhere(verb: Verb) -> Self {
+        Self::new(Code::AccessDenied).message(format!(
+            "Access Denied: you may not '{verb}' on every package."
+        ))
+    }
+
     /// A defect: the cause is for the log, the caller learns nothing but `InternalError`.
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self::new(Code::InternalError).cause(cause)

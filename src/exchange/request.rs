@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::auth::keyring::Identity;
+use crate::auth::keyring::{Identity, Judgement};
 use crate::domain::condition::WriteCondition;
 use crate::domain::file::ObjectAttributes;
+use crate::domain::grant::KeyScope;
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::PackageRecord;
 use crate::domain::verb::Verb;
@@ -87,25 +88,66 @@ impl Request {
         found.map_or("", |(_, value)| value)
     }
 
-    /// Whether the caller may do this to a package.
+    /// Whether the caller may do this to a package as a whole.
     pub fn may(&self, verb: Verb, package: &PackageRecord) -> bool {
-        self.identity
-            .may(verb, package.bucket.as_str(), Some(&package.owner))
+        self.judge(verb, package, KeyScope::Whole).is_allowed
     }
 
-    /// Refuses with `AccessDenied` unless the caller may do this to a package: for what the row
-    /// cannot know, such as the source of a copy.
+    /// Whether the caller may do this to some key of a package.
+    pub fn may_some(&self, verb: Verb, package: &PackageRecord) -> bool {
+        self.judge(verb, package, KeyScope::Some).is_allowed
+    }
+
+    /// Refuses with `AccessDenied` unless the caller may do this to a package as a whole: for what
+    /// the row cannot know.
     pub fn authorize(&self, verb: Verb, package: &PackageRecord) -> Result<(), Fault> {
-        if self.may(verb, package) {
+        self.check(verb, package, KeyScope::Whole)
+    }
+
+    /// Refuses with `AccessDenied` unless the caller may do this to a key of a package, such as the
+    /// source of a copy.
+    pub fn authorize_key(
+        &self,
+        verb: Verb,
+        package: &PackageRecord,
+        key: &ObjectKey,
+    ) -> Result<(), Fault> {
+        self.check(verb, package, KeyScope::Key(key.as_str()))
+    }
+
+    /// Refuses with `AccessDenied` unless the caller may make a package of this name.
+    pub fn authorize_creation(&self, name: &PackageName) -> Result<(), Fault> {
+        let judgement = self.identity.judge_creation(name.as_str());
+        if judgement.is_allowed {
             Ok(())
         } else {
-            Err(Fault::denied(verb))
+            Err(Fault::denied(Verb::Write).cause(judgement.rule))
+        }
+    }
+
+    fn judge(&self, verb: Verb, package: &PackageRecord, keys: KeyScope<'_>) -> Judgement {
+        let owner = Some(package.owner.as_str());
+        self.identity
+            .judge(verb, package.bucket.as_str(), owner, keys)
+    }
+
+    fn check(&self, verb: Verb, package: &PackageRecord, keys: KeyScope<'_>) -> Result<(), Fault> {
+        let judgement = self.judge(verb, package, keys);
+        if judgement.is_allowed {
+            Ok(())
+        } else {
+            Err(Fault::denied(verb).cause(judgement.rule))
         }
     }
 
     /// Whether the caller may do this to every package.
     pub fn may_everywhere(&self, verb: Verb) -> bool {
-        self.identity.may_everywhere(verb)
+        self.identity.judge_everywhere(verb).is_allowed
+    }
+
+    /// Whether a temporary key signed.
+    pub fn is_of_session(&self) -> bool {
+        self.identity.session.is_some()
     }
 
     /// Whether the request asks to bypass governance retention; `AccessDenied` if it may not.
@@ -124,10 +166,9 @@ impl Request {
     /// The answer for an absent key of the target's package: `NoSuchKey`, but `AccessDenied` for
     /// who may not list, since the absence of a key is the knowledge of a listing.
     pub fn no_such_key(&self) -> Fault {
-        if self.may(Verb::List, self.package()) {
-            Fault::new(Code::NoSuchKey).detail("Key", self.key().as_str())
-        } else {
-            Fault::denied(Verb::List)
+        match self.authorize_key(Verb::List, self.package(), self.key()) {
+            Ok(()) => Fault::new(Code::NoSuchKey).detail("Key", self.key().as_str()),
+            Err(fault) => fault,
         }
     }
 

@@ -57,8 +57,14 @@ pub const fn h(name: &'static str) -> Need {
 /// Who may. This is the whole authorisation statement of a row; `admit.rs` is its only reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever may do this to the package of the target, which must exist.
+    /// Whoever may do this to the package of the target, which must exist: to the key if the
+    /// target has one, else to the package as a whole.
     Package(Verb),
+    /// Whoever may do this to every key of the package that begins with the query's `prefix`.
+    Prefix(Verb),
+    /// Whoever may do this to some keys of the package; the handler judges each key, or gives away
+    /// none.
+    SomeKeys(Verb),
     /// Whoever may do this to every package.
     Everywhere(Verb),
     /// Anyone with a valid signature; the handler shows or allows only what is the caller's.

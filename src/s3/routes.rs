@@ -161,8 +161,11 @@ const COPY_SOURCE: &str = "x-amz-copy-source";
 
 const READ: Access = Access::Package(Verb::Read);
 const LIST: Access = Access::Package(Verb::List);
+const LIST_PREFIX: Access = Access::Prefix(Verb::List);
+const LIST_SOME: Access = Access::SomeKeys(Verb::List);
 const WRITE: Access = Access::Package(Verb::Write);
 const DELETE: Access = Access::Package(Verb::Delete);
+const DELETE_SOME: Access = Access::SomeKeys(Verb::Delete);
 const FINALIZE: Access = Access::Package(Verb::Finalize);
 const RETAIN: Access = Access::Package(Verb::Retain);
 const HOLD: Access = Access::Package(Verb::Hold);
@@ -199,15 +202,15 @@ pub static ROUTES: &[Row<Operation>] = &[
     // method        scope            must have                                       may have            operation                           who                body
     row(Method::GET,    Scope::Service, &[],                                             LIST_BUCKETS_KEYS,  Operation::ListBuckets,             Access::Caller,    BodyKind::None),
 
-    row(Method::GET,    Scope::Bucket,  &[q("location")],                                &[],                Operation::GetBucketLocation,       LIST,              BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[q("location")],                                &[],                Operation::GetBucketLocation,       LIST_SOME,         BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::GetBucketTagging,        LIST,              BodyKind::None),
-    row(Method::GET,    Scope::Bucket,  &[q("uploads")],                                 LIST_UPLOADS_KEYS,  Operation::ListMultipartUploads,    LIST,              BodyKind::None),
-    row(Method::GET,    Scope::Bucket,  &[v("list-type", "2")],                          LIST_V2_KEYS,       Operation::ListObjectsV2,           LIST,              BodyKind::None),
-    row(Method::GET,    Scope::Bucket,  &[],                                             LIST_KEYS,          Operation::ListObjects,             LIST,              BodyKind::None),
-    row(Method::HEAD,   Scope::Bucket,  &[],                                             &[],                Operation::HeadBucket,              LIST,              BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[q("uploads")],                                 LIST_UPLOADS_KEYS,  Operation::ListMultipartUploads,    LIST_PREFIX,       BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[v("list-type", "2")],                          LIST_V2_KEYS,       Operation::ListObjectsV2,           LIST_PREFIX,       BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[],                                             LIST_KEYS,          Operation::ListObjects,             LIST_PREFIX,       BodyKind::None),
+    row(Method::HEAD,   Scope::Bucket,  &[],                                             &[],                Operation::HeadBucket,              LIST_SOME,         BodyKind::None),
     row(Method::PUT,    Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::PutBucketTagging,        WRITE,             BodyKind::Document(256 * KIB)),
     row(Method::PUT,    Scope::Bucket,  &[],                                             &[],                Operation::CreateBucket,            Access::Caller,    BodyKind::Document(64 * KIB)),
-    row(Method::POST,   Scope::Bucket,  &[q("delete")],                                  &[],                Operation::DeleteObjects,           DELETE,            BodyKind::Document(2048 * KIB)),
+    row(Method::POST,   Scope::Bucket,  &[q("delete")],                                  &[],                Operation::DeleteObjects,           DELETE_SOME,       BodyKind::Document(2048 * KIB)),
     row(Method::DELETE, Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::DeleteBucketTagging,     WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Bucket,  &[],                                             &[],                Operation::DeleteBucket,            DELETE,            BodyKind::None),
 

@@ -132,7 +132,7 @@ impl ListBuckets {
                     if name > self.prefix.as_str() {
                         return Ok(found);
                     }
-                } else if request.may(Verb::List, &package) {
+                } else if request.may_some(Verb::List, &package) {
                     found.push(package);
                     if found.len() > self.max_buckets {
                         return Ok(found);
@@ -173,6 +173,7 @@ fn before_prefix(prefix: &str) -> Option<String> {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 pub async fn create_bucket(mut request: Request, context: &Context) -> Result<Reply, Fault> {
     check_headers(request.headers())?;
+    request.authorize_creation(request.bucket())?;
     let body = request.document().await?;
     let asked = CreateBucket::parse(request.headers(), &body)?;
     asked.check_region(&context.settings.region, credential_region(&request))?;

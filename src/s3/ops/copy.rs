@@ -233,7 +233,7 @@ impl Source {
         let package = package.ok_or_else(|| {
             Fault::new(Code::NoSuchBucket).detail("BucketName", source.bucket.as_str())
         })?;
-        request.authorize(Verb::Read, &package)?;
+        request.authorize_key(Verb::Read, &package, &source.key)?;
         let content = if source.key.is_reserved() {
             let document = read_whole(&source.key, &package, context).await?;
             document.map(Content::Special)
@@ -242,7 +242,7 @@ impl Source {
             file.map(Content::File)
         };
         let Some(content) = content else {
-            request.authorize(Verb::List, &package)?;
+            request.authorize_key(Verb::List, &package, &source.key)?;
             return Err(Fault::new(Code::NoSuchKey).detail("Key", source.key.as_str()));
         };
         let found = Self {

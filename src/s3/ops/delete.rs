@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::domain::ids::FileId;
 use crate::domain::name::{InvalidName, ObjectKey};
+use crate::domain::verb::Verb;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
@@ -59,7 +60,14 @@ pub async fn delete_object(request: Request, context: &Context) -> Result<Reply,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 pub async fn delete_objects(mut request: Request, context: &Context) -> Result<Reply, Fault> {
     let body = request.document().await?;
-    let asked = DeleteObjects::parse(&body)?;
+    let mut asked = DeleteObjects::parse(&body)?;
+    for object in &mut asked.objects {
+        if let Ok(command) = &object.command
+            && let Err(fault) = request.authorize_key(Verb::Delete, request.package(), &command.key)
+        {
+            object.command = Err(fault);
+        }
+    }
     let commands: Vec<_> = asked
         .objects
         .iter()
