@@ -72,6 +72,10 @@ const PAGE_FILES: usize = 1000;
 /// How long a finalize waits for another one of the same package.
 const FINALIZE_WAIT: Duration = Duration::from_secs(300);
 
+/// How often a manifest is built whose package did not stay as the manifest says: a hold or an
+/// extension came, or the mark fell.
+const FINALIZE_ATTEMPTS: usize = 3;
+
 impl Registry {
     /// Freezes a package: its manifest is built, recorded and from then on readable. Idempotent.
     /// Rejects with `OpenUploads`, `ContentDigestMismatch`; `Sealing` while another is under way
@@ -89,13 +93,19 @@ impl Registry {
             let lock = registry.inner.finalizing.of(id);
             let held = timeout(FINALIZE_WAIT, lock.lock()).await;
             let _held = held.map_err(|_| Rejection::Sealing)?;
-            registry.seal_and_record(id, command).await
+            for _ in 1..FINALIZE_ATTEMPTS {
+                match registry.seal_and_record(id, &command).await {
+                    Err(Error::Rejected(Rejection::Sealing)) => {}
+                    outcome => return outcome,
+                }
+            }
+            registry.seal_and_record(id, &command).await
         });
         work.await
             .map_err(|error| Error::Internal(format!("finalize: {error}")))?
     }
 
-    async fn seal_and_record(&self, id: PackageId, command: FinalizePackage) -> Result<Finalized> {
+    async fn seal_and_record(&self, id: PackageId, command: &FinalizePackage) -> Result<Finalized> {
         let token = *self.new_id().as_bytes();
         let timeout_micros = self
             .inner
@@ -111,7 +121,7 @@ impl Registry {
         if self.commit(seal).await? == Sealed::Already {
             return self.find_finalized(id).await;
         }
-        match self.record_manifest(id, token, &command).await {
+        match self.record_manifest(id, token, command).await {
             Ok(()) => self.find_finalized(id).await,
             Err(error) => {
                 // What failed is said whether or not the package can be opened again right now: the
@@ -310,9 +320,6 @@ impl Unit for SealUnit {
         if !open.is_empty() && !self.abort_uploads {
             return Ok(Err(Rejection::OpenUploads(open)));
         }
-        if !open.is_empty() {
-            uploads::remove_of_package(tx.connection, self.id).await?;
-        }
         sealing::mark(tx.connection, self.id, self.token, self.expires_at).await?;
         tx.set_sealing(self.id, Some(self.expires_at));
         Ok(Ok(Sealed::Now))
@@ -480,6 +487,8 @@ impl Unit for FinalizeUnit {
                 tx.append_in_pieces(actor, event(Bytes::new()), at, *payload)
             }
         };
+        // Not before: a finalize that fails aborts nothing.
+        uploads::remove_of_package(tx.connection, self.id).await?;
         sealing::unmark(tx.connection, self.id, self.token).await?;
         let (body, now) = (&self.request_body, tx.now());
         packages::keep_finalize_request(tx.connection, self.id, body, now).await?;

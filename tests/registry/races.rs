@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use holdfast::domain::condition::WriteCondition;
+use holdfast::domain::digest::ContentAddress;
+use holdfast::domain::file::ObjectAttributes;
 use holdfast::domain::ids::Sequence;
 use holdfast::domain::manifest::Manifest;
+use holdfast::domain::name::ObjectKey;
 use holdfast::domain::package::Rejection;
+use holdfast::domain::retention::HoldKind;
 use holdfast::registry::error::Error;
 use holdfast::registry::feed::EventQuery;
 use holdfast::registry::finalize::FinalizePackage;
+use holdfast::registry::uploads::CreateUpload;
 use tokio::task::JoinSet;
 
 use crate::support::{House, bytes};
@@ -147,4 +152,60 @@ async fn a_reader_that_follows_sees_every_event_once_and_in_order() {
     assert_eq!(seen, (1..=402).map(Sequence).collect::<Vec<_>>());
     house = std::sync::Arc::into_inner(shared).unwrap();
     assert_eq!(house.audit().await.faults, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_comes_while_a_manifest_is_built_does_not_refuse_the_finalize() {
+    let mut house = House::open().await;
+    for round in 0..30u64 {
+        let package = house.create(&format!("pkg-{round}")).await;
+        for file in 0..20 {
+            let key = format!("file {file}");
+            house.put(package, &key, &bytes(file, 10)).await.unwrap();
+        }
+        let registry = &house.registry;
+        let command = FinalizePackage {
+            actor: "tester".to_owned(),
+            ..FinalizePackage::default()
+        };
+        let finalize = registry.finalize_package(package, command);
+        let hold = registry.apply_hold(package, HoldKind::Operator, "inquiry", "tester");
+        let (finalized, held) = tokio::join!(finalize, hold);
+        held.unwrap();
+        finalized.unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
+    assert_eq!(house.audit().await.faults, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_finalize_that_is_refused_keeps_the_uploads_that_it_would_have_aborted() {
+    let house = House::open().await;
+    let package = house.create("pkg").await;
+    let command = CreateUpload {
+        package_id: package,
+        key: ObjectKey::parse("key").unwrap(),
+        media_type: "text/plain".to_owned(),
+        attributes: ObjectAttributes::default(),
+        checksum: None,
+        actor: "tester".to_owned(),
+    };
+    let upload = house.registry.create_upload(command).await.unwrap();
+    let finalize = |expected| {
+        let command = FinalizePackage {
+            abort_uploads: true,
+            expect_content_digest: expected,
+            actor: "tester".to_owned(),
+            ..FinalizePackage::default()
+        };
+        house.registry.finalize_package(package, command)
+    };
+    let refused = finalize(Some(ContentAddress([7; 32]))).await;
+    assert!(matches!(
+        refused,
+        Err(Error::Rejected(Rejection::ContentDigestMismatch { .. }))
+    ));
+    let find = || house.registry.find_upload(package, &upload.key, upload.id);
+    assert!(find().await.is_ok(), "it is still open");
+    finalize(None).await.unwrap();
+    assert!(find().await.is_err());
 }
