@@ -5,6 +5,7 @@
 //! database: times and identifiers are arguments. That is what makes replay and the model test
 //! deterministic.
 
+pub mod access;
 pub mod cbor;
 pub mod composite;
 pub mod condition;
