@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use holdfast::domain::configuration::ConfigurationKind;
 use holdfast::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use holdfast::domain::event::{
-    BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
-    FileSuperseded, HoldApplied, HoldReleased, LocationVerified, MetadataSchemaRegistered,
-    PackageCreated, PackageDeleted, PackageFinalized, PackageMetadataUpdated, Recorded,
-    RetentionDefaultApplied, RetentionExtended, VerificationCompleted,
+    BlobReclaimed, ConfigurationSet, DeletionEligible, EligibilityRevoked, Event, FileIngested,
+    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationVerified,
+    MetadataSchemaRegistered, PackageCreated, PackageDeleted, PackageFinalized,
+    PackageMetadataUpdated, Recorded, RetentionDefaultApplied, RetentionExtended,
+    VerificationCompleted,
 };
 use holdfast::domain::file::{
     ChecksumKind, FilePart, FileRecord, Location, ObjectAttributes, StoredChecksum,
@@ -279,6 +281,7 @@ fn events() -> Vec<(&'static str, Event)> {
     .into_iter()
     .chain(retention_events())
     .chain(schema_events())
+    .chain(configuration_events())
     .chain(verification_events())
     .collect()
 }
@@ -407,6 +410,28 @@ fn retention_events() -> Vec<(&'static str, Event)> {
             }),
         ),
         ("blob_reclaimed", blob_reclaimed()),
+    ]
+}
+
+fn configuration_events() -> Vec<(&'static str, Event)> {
+    let set = |kind, document: Option<&str>| {
+        Event::ConfigurationSet(ConfigurationSet {
+            package_id: package_id(),
+            kind,
+            document: document.map(str::to_owned),
+        })
+    };
+    let cors = "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod>\
+        <AllowedOrigin>https://größe.example</AllowedOrigin></CORSRule></CORSConfiguration>";
+    vec![
+        (
+            "configuration_set",
+            set(ConfigurationKind::Cors, Some(cors)),
+        ),
+        (
+            "configuration_removed",
+            set(ConfigurationKind::PublicAccessBlock, None),
+        ),
     ]
 }
 

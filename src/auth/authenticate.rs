@@ -8,11 +8,12 @@ use crate::auth::keyring::{Identity, KeyRing};
 use crate::auth::settings::{AuthSettings, SigV2};
 use crate::domain::ids::Timestamp;
 use crate::wire::credentials::{self, Credentials, CredentialsError};
+use crate::wire::form_claim::{FormClaim, FormSignature};
 use crate::wire::request_head::RequestHead;
 use crate::wire::sigv2;
 use crate::wire::sigv4::canonical::OWN_HEADERS;
 use crate::wire::sigv4::chunk::{ChunkChain, EMPTY_SHA256};
-use crate::wire::sigv4::key::SigningKey;
+use crate::wire::sigv4::key::{SigningKey, is_equal};
 use crate::wire::sigv4::payload::{PayloadMode, UnknownPayload};
 use crate::wire::sigv4::presign::Presigned;
 use crate::wire::sigv4::verify::{Claim, VerifyError};
@@ -209,6 +210,50 @@ impl Authenticator {
                 string_to_sign: mismatch.string_to_sign,
                 canonical_request: Some(mismatch.canonical_request),
             }),
+        }
+    }
+
+    /// Decides who signed the policy of a browser's form. Its conditions are the caller's to check.
+    pub fn authenticate_form(&self, claim: &FormClaim<'_>) -> Result<Identity, AuthError> {
+        let access_key = match claim.signature {
+            FormSignature::V4 { access_key, .. } => access_key,
+            FormSignature::V2(claim) => claim.access_key,
+        };
+        let known = self.keys.find(access_key);
+        let holder = known.unwrap_or_else(|| self.keys.nobody());
+        let is_right = match claim.signature {
+            FormSignature::V4 {
+                scope, signature, ..
+            } => {
+                if self.settings.region_strict && scope.region != self.region {
+                    let (wrong, right) = (scope.region, &self.region);
+                    return Err(AuthError::InvalidArgument(format!(
+                        "Error parsing the X-Amz-Credential field; the region '{wrong}' is wrong; \
+                         expecting '{right}'"
+                    )));
+                }
+                let key = holder.signing_key(&scope);
+                let computed = key.sign(claim.policy.as_bytes());
+                let is_right = is_equal(computed.as_bytes(), signature.as_bytes());
+                if is_right && known.is_some() {
+                    holder.keep(&scope, &key);
+                }
+                is_right
+            }
+            FormSignature::V2(signature) => {
+                self.check_v2(&[SigV2::Query, SigV2::All])?;
+                signature.verify(holder.secret().reveal(), claim.policy)
+            }
+        };
+        let unknown = || AuthError::InvalidAccessKeyId(access_key.to_owned());
+        let holder = known.ok_or_else(unknown)?;
+        if is_right {
+            Ok(holder.identity())
+        } else {
+            Err(AuthError::SignatureDoesNotMatch {
+                string_to_sign: claim.policy.to_owned(),
+                canonical_request: None,
+            })
         }
     }
 

@@ -7,6 +7,7 @@
 pub mod blobs;
 pub mod codec;
 pub mod commit;
+pub mod configurations;
 pub mod consumers;
 pub mod dialect;
 pub mod error;

@@ -92,6 +92,7 @@ async fn digest_view(connection: &mut AnyConnection, table: &str) -> Result<(Str
         "retention_state" => "package_id",
         "holds" => "package_id, id",
         "metadata_schemas" => "slug, version",
+        "bucket_configurations" => "package_id, kind",
         "objects" => "package_id, relative_path",
         "storage_locations" => "file_id, id",
         _ => "content_address, backend_id, file_id",

@@ -14,7 +14,8 @@ use crate::db::log::{Appended, LogHead};
 use crate::db::packages::PackageState;
 use crate::db::pieces::InPieces;
 use crate::db::script::Script;
-use crate::db::{blobs, files, log, packages, retention, schemas, views};
+use crate::db::{blobs, configurations, files, log, packages, retention, schemas, views};
+use crate::domain::configuration::ConfigurationKind;
 use crate::domain::description::Description;
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
@@ -280,6 +281,27 @@ impl<'c> WriteTx<'c> {
             metadata_schema_id: record.metadata_schema_id,
             tags: record.tags,
         }))
+    }
+
+    /// The document of a kind that configures a package's bucket.
+    pub async fn configuration(
+        &mut self,
+        id: PackageId,
+        kind: ConfigurationKind,
+    ) -> Result<Option<String>> {
+        let mut appended = self.appended.iter().rev();
+        let set = appended.find_map(|appended| match &appended.recorded.event {
+            Event::ConfigurationSet(event) if event.package_id == id && event.kind == kind => {
+                Some(event.document.clone())
+            }
+            _ => None,
+        });
+        match set {
+            Some(document) => Ok(document),
+            None => Ok(configurations::of_package(&mut *self.connection, id)
+                .await?
+                .remove(&kind)),
+        }
     }
 
     /// The versions of a metadata schema, in order.

@@ -17,8 +17,8 @@ use crate::db::view_statements::{
 };
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
-    Event, FileIngested, HoldApplied, HoldReleased, MetadataSchemaRegistered, PackageCreated,
-    PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
+    ConfigurationSet, Event, FileIngested, HoldApplied, HoldReleased, MetadataSchemaRegistered,
+    PackageCreated, PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
 };
 use crate::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp};
 use crate::domain::name::ObjectKey;
@@ -29,7 +29,7 @@ use crate::domain::schema::{canonical_schema, schema_digest};
 use crate::domain::scrub::LocationStatus;
 
 /// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
-pub const VIEW_TABLES: [&str; 9] = [
+pub const VIEW_TABLES: [&str; 10] = [
     "packages",
     "retention_classes",
     "retention_state",
@@ -39,6 +39,7 @@ pub const VIEW_TABLES: [&str; 9] = [
     "storage_locations",
     "part_references",
     "metadata_schemas",
+    "bucket_configurations",
 ];
 
 /// Applies events, in order, to the views, after what a script holds: some of it is run, and the
@@ -79,6 +80,7 @@ pub async fn apply(
             Event::EligibilityRevoked(event) => {
                 set_eligible(script, recorded, event.package_id, None);
             }
+            Event::ConfigurationSet(event) => set_configuration(script, recorded, event),
             _ => outcome.fold(recorded),
         }
         if let Some(id) = recorded.event.package_id() {
@@ -485,6 +487,32 @@ fn touch_retention(script: &mut Script, recorded: &Recorded, id: PackageId) {
     );
 }
 
+fn set_configuration(script: &mut Script, recorded: &Recorded, event: &ConfigurationSet) {
+    let Some(document) = &event.document else {
+        script.add(
+            "DELETE FROM bucket_configurations WHERE package_id = ? AND kind = ?",
+            |values| {
+                values
+                    .bind(event.package_id.as_bytes().to_vec())
+                    .bind(event.kind.as_str())
+            },
+        );
+        return;
+    };
+    script.add(
+        "INSERT INTO bucket_configurations (package_id, kind, document, sequence) \
+         VALUES (?, ?, ?, ?) ON CONFLICT (package_id, kind) DO UPDATE SET \
+         document = excluded.document, sequence = excluded.sequence",
+        |values| {
+            values
+                .bind(event.package_id.as_bytes().to_vec())
+                .bind(event.kind.as_str())
+                .bind(document.clone())
+                .bind(to_int(recorded.sequence.0))
+        },
+    );
+}
+
 fn update_package(script: &mut Script, id: PackageId, change: &PackageChange<'_>) {
     script.add(
         "UPDATE packages SET last_sequence = ?, file_count = file_count + ?, \
@@ -531,9 +559,10 @@ fn update_package(script: &mut Script, id: PackageId, change: &PackageChange<'_>
     );
 }
 
-/// The rows of a package's files and retention: what they referred to may be reclaimed.
+/// The rows of a package's files, retention and configurations: what they referred to may be
+/// reclaimed.
 fn drop_contents(script: &mut Script, id: PackageId) {
-    const STATEMENTS: [&str; 6] = [
+    const STATEMENTS: [&str; 7] = [
         "DELETE FROM storage_locations WHERE file_id IN \
          (SELECT file_id FROM objects WHERE package_id = ?)",
         "DELETE FROM part_references WHERE file_id IN \
@@ -542,6 +571,7 @@ fn drop_contents(script: &mut Script, id: PackageId) {
         "DELETE FROM objects WHERE package_id = ?",
         "DELETE FROM holds WHERE package_id = ?",
         "DELETE FROM retention_state WHERE package_id = ?",
+        "DELETE FROM bucket_configurations WHERE package_id = ?",
     ];
     for text in STATEMENTS {
         script.add(text, |values| values.bind(id.as_bytes().to_vec()));

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::domain::configuration::ConfigurationKind;
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::{FileRecord, Location, ObjectAttributes};
 use crate::domain::hashers::WholeDigests;
@@ -58,6 +59,8 @@ pub enum Event {
     LocationVerified(LocationVerified),
     /// `v1.storage.verification_completed`
     VerificationCompleted(VerificationCompleted),
+    /// `v1.package.configuration_set`
+    ConfigurationSet(ConfigurationSet),
 }
 
 /// What an event is about.
@@ -476,6 +479,22 @@ impl VerificationCompleted {
     pub const TYPE: &'static str = "v1.storage.verification_completed";
 }
 
+/// A bucket is configured in another way: the whole document of one kind, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigurationSet {
+    /// The subject.
+    pub package_id: PackageId,
+    /// What the document is about.
+    pub kind: ConfigurationKind,
+    /// The document in its canonical form; `None` removes it.
+    pub document: Option<String>,
+}
+
+impl ConfigurationSet {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.package.configuration_set";
+}
+
 /// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -523,6 +542,7 @@ impl Event {
             Self::PackageMetadataUpdated(_) => PackageMetadataUpdated::TYPE,
             Self::LocationVerified(_) => LocationVerified::TYPE,
             Self::VerificationCompleted(_) => VerificationCompleted::TYPE,
+            Self::ConfigurationSet(_) => ConfigurationSet::TYPE,
         }
     }
 
@@ -547,6 +567,7 @@ impl Event {
             Self::PackageMetadataUpdated(event) => Subject::Package(event.package_id),
             Self::LocationVerified(event) => Subject::StoredFile(event.package_id, event.file_id),
             Self::VerificationCompleted(event) => Subject::Run(event.run_id),
+            Self::ConfigurationSet(event) => Subject::Package(event.package_id),
         }
     }
 

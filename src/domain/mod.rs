@@ -9,6 +9,8 @@ pub mod access;
 pub mod cbor;
 pub mod composite;
 pub mod condition;
+pub mod configuration;
+pub mod configuration_payload;
 pub mod consumer;
 pub mod description;
 pub mod digest;

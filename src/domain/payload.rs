@@ -12,12 +12,14 @@ use crate::domain::cbor::decode::{NotCanonical, Value, decode};
 use crate::domain::cbor::encode::{MapWriter, encode_map};
 use crate::domain::cbor::fields::{Fields, InvalidField};
 use crate::domain::cbor::json::to_json;
+use crate::domain::configuration_payload::{configuration_set, read_configuration_set};
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
-    BlobReclaimed, DeletionEligible, EligibilityRevoked, Event, FileIngested, FileRemoved,
-    FileSuperseded, HoldApplied, HoldReleased, LocationVerified, MetadataSchemaRegistered,
-    PackageCreated, PackageDeleted, PackageFinalized, PackageMetadataUpdated,
-    RetentionDefaultApplied, RetentionExtended, UnreadableEvent, VerificationCompleted,
+    BlobReclaimed, ConfigurationSet, DeletionEligible, EligibilityRevoked, Event, FileIngested,
+    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationVerified,
+    MetadataSchemaRegistered, PackageCreated, PackageDeleted, PackageFinalized,
+    PackageMetadataUpdated, RetentionDefaultApplied, RetentionExtended, UnreadableEvent,
+    VerificationCompleted,
 };
 use crate::domain::file::{ChecksumKind, FilePart, Location, ObjectAttributes, StoredChecksum};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
@@ -26,7 +28,8 @@ use crate::domain::package::WriteMode;
 use crate::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
 use crate::domain::schema::SchemaSlug;
 use crate::domain::storage_payload::{
-    location_verified, read_location_verified, read_verification_completed, verification_completed,
+    location_verified, read_blob_reclaimed, read_location_verified, read_verification_completed,
+    verification_completed,
 };
 
 /// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
@@ -116,6 +119,7 @@ impl Event {
             Self::VerificationCompleted(event) => {
                 encode_map(|map| verification_completed(map, event))
             }
+            Self::ConfigurationSet(event) => encode_map(|map| configuration_set(map, event)),
         }
     }
 
@@ -148,6 +152,7 @@ impl Event {
             PackageMetadataUpdated::TYPE => Reader::OfPackage(read_package_metadata_updated),
             LocationVerified::TYPE => Reader::OfPackage(read_location_verified),
             VerificationCompleted::TYPE => Reader::OfNone(read_verification_completed),
+            ConfigurationSet::TYPE => Reader::OfPackage(read_configuration_set),
             PackageFinalized::TYPE => {
                 let package_id = package_id.ok_or_else(|| unreadable(NO_PACKAGE.to_owned()))?;
                 return Ok(Some(Self::PackageFinalized(PackageFinalized {
@@ -523,16 +528,6 @@ fn read_eligibility_revoked(
     }))
 }
 
-fn read_blob_reclaimed(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
-    Ok(Event::BlobReclaimed(BlobReclaimed {
-        backend_id: fields.text("backend_id")?.to_owned(),
-        object_key: fields.text("object_key")?.to_owned(),
-        address: fields.parse("content_address", |text| text.parse().ok())?,
-        size_bytes: fields.uint("size_bytes")?,
-        reason: fields.text("reason")?.to_owned(),
-    }))
-}
-
 fn read_metadata_schema_registered(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
     Ok(Event::MetadataSchemaRegistered(MetadataSchemaRegistered {
         schema_id: fields.parse("schema_id", |text| text.parse().ok())?,
@@ -587,6 +582,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::domain::cbor::json::tests::any_json;
+    use crate::domain::configuration::ConfigurationKind;
     use crate::domain::hashers::WholeDigests;
     use crate::domain::ids::{FileId, HoldId, LocationId, RunId, SchemaId};
 
@@ -939,6 +935,17 @@ pub(crate) mod tests {
         })
     }
 
+    fn any_configuration_event() -> impl Strategy<Value = Event> {
+        let kind = select(ConfigurationKind::ALL.to_vec());
+        (any_id(), kind, option::of(any::<String>())).prop_map(|(id, kind, document)| {
+            Event::ConfigurationSet(ConfigurationSet {
+                package_id: PackageId(id),
+                kind,
+                document,
+            })
+        })
+    }
+
     proptest! {
         #[test]
         fn an_event_is_read_as_it_was_written(
@@ -950,6 +957,7 @@ pub(crate) mod tests {
                 any_retention_event(),
                 any_schema_event(),
                 any_storage_event(),
+                any_configuration_event(),
             ]
         ) {
             let payload = event.payload();

@@ -3,7 +3,7 @@
 use crate::domain::cbor::encode::MapWriter;
 use crate::domain::cbor::fields::{Fields, InvalidField};
 use crate::domain::digest::ContentAddress;
-use crate::domain::event::{Event, LocationVerified, VerificationCompleted};
+use crate::domain::event::{BlobReclaimed, Event, LocationVerified, VerificationCompleted};
 use crate::domain::hashers::WholeDigests;
 use crate::domain::ids::PackageId;
 
@@ -82,5 +82,16 @@ pub fn read_verification_completed(fields: Fields<'_, '_>) -> Result<Event, Inva
         mismatched: fields.uint("mismatched")?,
         unreachable: fields.uint("unreachable")?,
         bytes: fields.uint("bytes")?,
+    }))
+}
+
+/// Reads `v1.storage.blob_reclaimed`.
+pub fn read_blob_reclaimed(fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
+    Ok(Event::BlobReclaimed(BlobReclaimed {
+        backend_id: fields.text("backend_id")?.to_owned(),
+        object_key: fields.text("object_key")?.to_owned(),
+        address: fields.parse("content_address", |text| text.parse().ok())?,
+        size_bytes: fields.uint("size_bytes")?,
+        reason: fields.text("reason")?.to_owned(),
     }))
 }

@@ -23,6 +23,7 @@ use crate::exchange::request::Request;
 use crate::exchange::route::{Access, Parameters, Row};
 use crate::exchange::target::{Target, virtual_bucket};
 use crate::registry::handle::Registry;
+use crate::wire::form_claim::FormClaim;
 use crate::wire::request_head::RequestHead;
 use crate::wire::sigv4::payload::PayloadMode;
 use crate::wire::uri::Query;
@@ -34,7 +35,11 @@ const PACKAGE_PARAMETER: &str = "p";
 pub struct Caller {
     identity: Identity,
     authenticated: Authenticated,
+    form_signer: FormSigner,
 }
+
+/// Who signed a form, once it has been read; nothing for a request that is no form.
+type FormSigner = Option<Arc<OnceLock<Identity>>>;
 
 impl Caller {
     /// Nobody in particular, who may do nothing: for rows that are for anyone at all.
@@ -59,23 +64,33 @@ impl Caller {
                 payload: PayloadMode::Unsigned,
                 chain: None,
             },
+            form_signer: None,
+        }
+    }
+
+    /// Who a browser's form will tell; nobody until then.
+    fn of_form() -> Self {
+        Self {
+            form_signer: Some(Arc::default()),
+            ..Self::anonymous()
         }
     }
 
     /// Who it is, for the log.
     pub fn actor(&self) -> Actor {
-        Actor(self.identity.clone())
+        Actor(self.identity.clone(), self.form_signer.clone())
     }
 }
 
 /// Who signed a request, for the log.
 #[derive(Clone)]
-pub struct Actor(Identity);
+pub struct Actor(Identity, FormSigner);
 
 impl Actor {
     /// The user's id.
     pub fn id(&self) -> &str {
-        &self.0.user.id
+        let signer = self.1.as_ref().and_then(|signer| signer.get());
+        &signer.unwrap_or(&self.0).user.id
     }
 }
 
@@ -165,22 +180,41 @@ pub fn authenticate(arrival: &Arrival, context: &Context) -> Result<Caller, Faul
         Some(identity) => Ok(Caller {
             identity,
             authenticated,
+            form_signer: None,
         }),
-        // A browser form carries its credentials in the body; the operation is not built.
-        None if is_browser_form(arrival) => {
-            Err(Fault::new(Code::NotImplemented).message("POST of a form is not implemented."))
-        }
+        // A browser's form carries its credentials in the body.
+        None if is_form(arrival) => Ok(Caller::of_form()),
         None => {
             Err(Fault::new(Code::AccessDenied).message("Access Denied: the request is not signed."))
         }
     }
 }
 
-fn is_browser_form(arrival: &Arrival) -> bool {
-    let content_type = arrival.head.headers.get(header::CONTENT_TYPE);
+/// Whether it is the request of a browser's form: a plain POST on a bucket.
+fn is_form(arrival: &Arrival) -> bool {
     matches!(arrival.target, Target::Bucket(_))
         && arrival.head.method == http::Method::POST
-        && content_type.is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"))
+        && arrival.query.is_empty()
+}
+
+/// Decides who signed a form. From here on the request is theirs; whether they may write to the key
+/// of the form is the caller's to ask. A form that nobody signed is refused: nothing here is public.
+pub fn authenticate_form(
+    request: &mut Request,
+    claim: Option<&FormClaim<'_>>,
+    context: &Context,
+) -> Result<(), Fault> {
+    let Some(claim) = claim else {
+        return Err(
+            Fault::new(Code::AccessDenied).message("Access Denied: the form is not signed.")
+        );
+    };
+    let identity = context.authenticator.authenticate_form(claim)?;
+    if let Some(signer) = &request.form_signer {
+        let _ = signer.set(identity.clone());
+    }
+    request.identity = identity;
+    Ok(())
 }
 
 /// Admits an authenticated request to the operation of its row.
@@ -194,6 +228,7 @@ pub async fn admit<O>(
     let Caller {
         identity,
         authenticated,
+        form_signer,
     } = caller;
     let package = match row.access {
         Access::Package(verb) | Access::Prefix(verb) | Access::SomeKeys(verb) => {
@@ -214,6 +249,11 @@ pub async fn admit<O>(
             }
             None
         }
+        Access::Form => {
+            let package = find_package(&arrival.target, &parameters, &context.registry).await?;
+            check_expected_owner(&arrival.head.headers, &package)?;
+            Some(package)
+        }
         Access::Caller | Access::Anyone => None,
     };
     let payload = Payload::new(
@@ -230,6 +270,7 @@ pub async fn admit<O>(
         head: arrival.head,
         payload,
         identity,
+        form_signer,
         package,
         parameters,
     })

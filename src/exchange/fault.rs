@@ -50,10 +50,13 @@ macro_rules! codes {
 }
 
 codes! {
+    AccessControlListNotSupported 400 "The bucket does not allow ACLs";
     AccessDenied 403 "Access Denied";
+    AccessForbidden 403 "Access Forbidden";
     AuthorizationHeaderMalformed 400 "The authorization header you provided is invalid.";
     AuthorizationQueryParametersError 400 "The authorization query parameters you provided are invalid.";
     BadDigest 400 "The digest you specified did not match what we received.";
+    BadRequest 400 "Bad Request";
     BucketAlreadyExists 409 "The requested bucket name is not available. Please select a different name and try again.";
     BucketAlreadyOwnedByYou 409 "The bucket you tried to create already exists, and you own it.";
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.";
@@ -65,6 +68,7 @@ codes! {
     ExpiredToken 400 "The provided token has expired.";
     IllegalLocationConstraintException 400 "The location constraint is incompatible with the region of this endpoint.";
     IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+    IncorrectNumberOfFilesInPostRequest 400 "POST requires exactly one file upload per request.";
     InternalError 500 "We encountered an internal error. Please try again.";
     InvalidAccessKeyId 403 "The AWS access key Id you provided does not exist in our records.";
     InvalidArgument 400 "Invalid Argument";
@@ -74,6 +78,7 @@ codes! {
     InvalidPart 400 "One or more of the specified parts could not be found, or its ETag did not match.";
     InvalidPartNumber 416 "The requested part number is not satisfiable.";
     InvalidPartOrder 400 "The list of parts was not in ascending order.";
+    InvalidPolicyDocument 400 "The content of the form does not meet the conditions specified in the policy document.";
     InvalidRange 416 "The requested range is not satisfiable.";
     InvalidRequest 400 "Invalid Request";
     InvalidStorageClass 400 "The storage class you specified is not valid.";
@@ -85,29 +90,38 @@ codes! {
     MalformedTrailerError 400 "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML 400 "The XML you provided was not well-formed or did not validate against our published schema.";
     MaxMessageLengthExceeded 400 "Your request was too big.";
+    MaxPostPreDataLengthExceeded 400 "Your POST request fields preceding the upload file were too large.";
+    MetadataSchemaConflict 409 "The metadata schema has another version already.";
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size.";
     MethodNotAllowed 405 "The specified method is not allowed against this resource.";
-    MetadataSchemaConflict 409 "The metadata schema has another version already.";
     MissingContentLength 411 "You must provide the Content-Length HTTP header.";
     MissingRequestBodyError 400 "Request body is empty.";
     MissingSecurityHeader 400 "Your request was missing a required header.";
     NoSuchBucket 404 "The specified bucket does not exist.";
+    NoSuchBucketPolicy 404 "The bucket policy does not exist";
+    NoSuchConfiguration 404 "The specified configuration does not exist.";
     NoSuchConsumer 404 "There is no consumer of this name.";
+    NoSuchCORSConfiguration 404 "The CORS configuration does not exist";
     NoSuchEndpoint 404 "There is no such endpoint.";
     NoSuchFile 404 "The specified file does not exist.";
     NoSuchKey 404 "The specified key does not exist.";
     NoSuchMetadataSchema 404 "There is no such metadata schema.";
     NoSuchObjectLockConfiguration 404 "The specified object does not have an ObjectLock configuration.";
+    NoSuchPublicAccessBlockConfiguration 404 "The public access block configuration was not found";
     NoSuchTagSet 404 "The TagSet does not exist";
     NoSuchUpload 404 "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
     NoSuchVersion 404 "The specified version does not exist.";
+    NoSuchWebsiteConfiguration 404 "The specified bucket does not have a website configuration";
     NotImplemented 501 "A header or query you provided implies functionality that is not implemented.";
     OpenUploads 409 "Multipart uploads are open. Complete or abort them first.";
     OperationAborted 409 "A conflicting operation is under way on this resource. Try again.";
+    OwnershipControlsNotFoundError 404 "The bucket ownership controls were not found";
     PreconditionFailed 412 "At least one of the preconditions you specified did not hold.";
+    ReplicationConfigurationNotFoundError 404 "The replication configuration was not found";
     RequestHeaderSectionTooLarge 400 "Your request header section exceeds the maximum allowed size.";
-    RequestTimeTooSkewed 403 "The difference between the request time and the current time is too large.";
     RequestTimeout 400 "Your socket connection to the server was not read from or written to within the timeout period.";
+    RequestTimeTooSkewed 403 "The difference between the request time and the current time is too large.";
+    ServerSideEncryptionConfigurationNotFoundError 404 "The server side encryption configuration was not found";
     ServiceUnavailable 503 "The service is unable to handle the request now. Please try again.";
     SignatureDoesNotMatch 403 "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
     SlowDown 503 "Please reduce your request rate.";
@@ -409,6 +423,12 @@ impl From<SourceError> for Fault {
             SourceError::TooLarge { limit_bytes } => {
                 Self::new(Code::EntityTooLarge).detail("MaxSizeAllowed", limit_bytes.to_string())
             }
+            SourceError::TooSmall {
+                size_bytes,
+                minimum_bytes,
+            } => Self::new(Code::EntityTooSmall)
+                .detail("ProposedSize", size_bytes.to_string())
+                .detail("MinSizeAllowed", minimum_bytes.to_string()),
         }
     }
 }

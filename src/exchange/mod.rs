@@ -8,7 +8,9 @@
 
 pub mod admit;
 pub mod context;
+pub mod cors;
 pub mod fault;
+pub mod form;
 pub mod id;
 pub mod inbound;
 pub mod outgoing;

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName};
 use crate::domain::digest::{Checksum, ChecksumAlgorithm, DigestClaims};
 use crate::domain::hashers::{HashPlan, Hashers};
 use crate::exchange::fault::{Code, Fault};
-use crate::exchange::inbound::{Body, Broken};
+use crate::exchange::inbound::{Body, Broken, Inbound};
 use crate::exchange::route::BodyKind;
 use crate::exchange::settings::ExchangeSettings;
 use crate::registry::source::{ByteSource, SourceError};
@@ -23,6 +23,9 @@ use crate::wire::sigv4::payload::PayloadMode;
 
 /// The average speed is looked at only after this time.
 const PACE_GRACE: Duration = Duration::from_mins(1);
+
+/// What a form may have beside its file.
+const FORM_BYTES: u64 = 1024 * 1024;
 
 /// The body of one request.
 pub struct Payload {
@@ -83,6 +86,15 @@ impl Payload {
         if kind == BodyKind::None {
             return Ok(payload);
         }
+        if kind == BodyKind::Form {
+            if mode.is_streaming() {
+                return Err(Fault::new(Code::InvalidRequest)
+                    .message("A form is not sent in chunks of its own."));
+            }
+            payload.limit_bytes = payload.limit_bytes.saturating_add(FORM_BYTES);
+            payload.read_length(headers, mode, kind)?;
+            return Ok(payload);
+        }
         payload.read_length(headers, mode, kind)?;
         payload.read_claims(headers, mode, kind)?;
         if mode.is_streaming() {
@@ -113,7 +125,7 @@ impl Payload {
                 self.limit_bytes = limit as u64;
                 Code::MaxMessageLengthExceeded
             }
-            BodyKind::Stream | BodyKind::None => {
+            BodyKind::Stream | BodyKind::Form | BodyKind::None => {
                 if self.size_bytes.is_none() {
                     return Err(Fault::new(Code::MissingContentLength));
                 }
@@ -151,6 +163,25 @@ impl Payload {
                 .message("x-amz-trailer needs a body that is sent with trailers."));
         }
         Ok(())
+    }
+
+    /// Takes the body out; what stays has no bytes.
+    pub fn take_out(&mut self) -> Self {
+        let empty = Self {
+            body: Body::new(Inbound::empty(), false),
+            decoder: None,
+            is_at_end: true,
+            wants: Wants::default(),
+            size_bytes: Some(0),
+            limit_bytes: 0,
+            received_bytes: 0,
+            pace: Pace {
+                since: None,
+                wire_bytes: 0,
+                ..self.pace
+            },
+        };
+        std::mem::replace(self, empty)
     }
 
     /// The plain length, if announced.
@@ -345,7 +376,6 @@ fn source_error(error: &ChunkError) -> SourceError {
 mod tests {
     use super::*;
     use crate::domain::digest::ClaimMismatch;
-    use crate::exchange::inbound::Inbound;
 
     const SHA256_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

@@ -1,7 +1,7 @@
 //! One admitted request: who, what, and typed access to headers and query.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -40,6 +40,7 @@ pub struct Request {
     /// The body.
     pub payload: Payload,
     pub(crate) identity: Identity,
+    pub(crate) form_signer: Option<Arc<OnceLock<Identity>>>,
     pub(crate) package: Option<Arc<PackageRecord>>,
     pub(crate) parameters: Parameters,
 }

@@ -71,6 +71,9 @@ pub enum Access {
     Caller,
     /// Anyone at all, signed or not: nothing is authenticated. Only for what gives nothing away.
     Anyone,
+    /// Whoever the form in the body says, to a package that exists; the handler authenticates and
+    /// authorizes before it acts.
+    Form,
 }
 
 /// What the body of a request is.
@@ -85,6 +88,8 @@ pub enum BodyKind {
     ObjectDocument(usize),
     /// Bytes that are not gathered.
     Stream,
+    /// A browser's form, which is not gathered either. Headers claim nothing of its bytes.
+    Form,
 }
 
 /// One kibibyte.
@@ -244,9 +249,6 @@ fn unmatched<O>(table: &[Row<O>], target: &Target, query: &Query, method: &Metho
     let is_known = table.iter().any(|row| row.scope.takes(target));
     match *target {
         Target::Extension(_) if !is_known => Fault::new(Code::NoSuchEndpoint),
-        // A browser form (POST on a bucket) and CORS (OPTIONS) are operations that are not built.
-        Target::Bucket(_) if *method == Method::POST => Fault::new(Code::NotImplemented),
-        _ if *method == Method::OPTIONS => Fault::new(Code::NotImplemented),
         _ => Fault::new(Code::MethodNotAllowed).detail("Method", method.as_str()),
     }
 }
@@ -305,8 +307,8 @@ mod tests {
             ),
             ("GET", "/bucket/k?acl", Code::NotImplemented),
             ("GET", "/bucket/k", Code::MethodNotAllowed),
-            ("OPTIONS", "/bucket/k", Code::NotImplemented),
-            ("POST", "/bucket", Code::NotImplemented),
+            ("OPTIONS", "/bucket/k", Code::MethodNotAllowed),
+            ("POST", "/bucket", Code::MethodNotAllowed),
             ("PUT", "/bucket", Code::MethodNotAllowed),
             ("GET", "/_holdfast/v1/packages", Code::NoSuchEndpoint),
             (

@@ -1,4 +1,5 @@
-//! What is remembered between reads: records of current files and buckets, and small content.
+//! What is remembered between reads: records of current files and buckets, the configurations of
+//! buckets, and small content.
 //!
 //! A record is never older than the last acknowledged write: while a commit that changes a key is
 //! under way the key is neither served from here nor put here, and a reader that began before a
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use lru::LruCache;
 
 use crate::db::commit::CommitObserver;
+use crate::domain::configuration::Configurations;
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::file::FileRecord;
@@ -47,6 +49,7 @@ struct FileShard {
 struct Buckets {
     by_name: HashMap<PackageName, Arc<PackageRecord>>,
     by_id: HashMap<PackageId, Arc<PackageRecord>>,
+    configurations: HashMap<PackageId, Arc<Configurations>>,
     epoch: u64,
     is_in_flux: bool,
 }
@@ -131,6 +134,27 @@ impl RecordCache {
         buckets.by_id.insert(record.id, record.clone());
     }
 
+    /// The documents of a package's bucket, or the ticket for putting them here.
+    pub fn find_configurations(&self, id: PackageId) -> Result<Arc<Configurations>, Ticket> {
+        let buckets = lock(&self.buckets);
+        buckets.configurations.get(&id).cloned().ok_or(Ticket {
+            epoch: buckets.epoch,
+        })
+    }
+
+    /// Remembers the documents of a package's bucket, unless something changed since the ticket
+    /// was given.
+    pub fn put_configurations(&self, ticket: Ticket, id: PackageId, found: &Arc<Configurations>) {
+        let mut buckets = lock(&self.buckets);
+        if buckets.epoch != ticket.epoch || buckets.is_in_flux {
+            return;
+        }
+        if buckets.configurations.len() >= MAX_BUCKETS {
+            buckets.configurations.clear();
+        }
+        buckets.configurations.insert(id, found.clone());
+    }
+
     fn shard(&self, place: &FileKey) -> MutexGuard<'_, FileShard> {
         lock(&self.files[self.hasher.hash_one(place) as usize % SHARDS])
     }
@@ -162,6 +186,7 @@ impl CommitObserver for RecordCache {
                     buckets.is_in_flux = true;
                     buckets.by_name.clear();
                     buckets.by_id.clear();
+                    buckets.configurations.clear();
                 }
             }
         }

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod cache;
 pub mod candidates;
 pub mod chaser;
+pub mod configurations;
 pub mod consumers;
 pub mod describe;
 pub mod error;

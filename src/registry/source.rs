@@ -47,4 +47,12 @@ pub enum SourceError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// Fewer bytes than wanted.
+    #[error("the body has {size_bytes} bytes and must have at least {minimum_bytes}")]
+    TooSmall {
+        /// How many there are.
+        size_bytes: u64,
+        /// The least.
+        minimum_bytes: u64,
+    },
 }

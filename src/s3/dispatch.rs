@@ -5,8 +5,8 @@ use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::s3::ops::{
-    attributes, buckets, copy, delete, get, list, lock, multipart, multipart_lists, put, special,
-    tags,
+    attributes, buckets, copy, cors, delete, get, list, lock, multipart, multipart_lists,
+    ownership, post_form, probes, put, special, tags,
 };
 use crate::s3::routes::Operation;
 
@@ -58,5 +58,56 @@ pub async fn dispatch(
         Operation::HeadSpecial => special::head_special(request, context).await,
         Operation::PutSpecial => special::put_special(request, context).await,
         Operation::RefuseSpecial => special::refuse_special(request, context).await,
+        Operation::GetBucketCors => cors::get_bucket_cors(request, context).await,
+        Operation::PutBucketCors => cors::put_bucket_cors(request, context).await,
+        Operation::DeleteBucketCors => cors::delete_bucket_cors(request, context).await,
+        Operation::Preflight => cors::preflight(request, context).await,
+        Operation::PostObject => post_form::post_object(request, context).await,
+        Operation::GetBucketOwnershipControls => {
+            ownership::get_ownership_controls(request, context).await
+        }
+        Operation::PutBucketOwnershipControls => {
+            ownership::put_ownership_controls(request, context).await
+        }
+        Operation::DeleteBucketOwnershipControls => {
+            ownership::delete_ownership_controls(request, context).await
+        }
+        Operation::GetPublicAccessBlock => {
+            ownership::get_public_access_block(request, context).await
+        }
+        Operation::PutPublicAccessBlock => {
+            ownership::put_public_access_block(request, context).await
+        }
+        Operation::DeletePublicAccessBlock => {
+            ownership::delete_public_access_block(request, context).await
+        }
+        Operation::GetBucketAcl => probes::get_bucket_acl(request, context).await,
+        Operation::GetObjectAcl => probes::get_object_acl(request, context).await,
+        Operation::GetBucketAbac
+        | Operation::GetBucketAccelerateConfiguration
+        | Operation::GetBucketAnalyticsConfiguration
+        | Operation::GetBucketEncryption
+        | Operation::GetBucketIntelligentTieringConfiguration
+        | Operation::GetBucketInventoryConfiguration
+        | Operation::GetBucketLogging
+        | Operation::GetBucketMetricsConfiguration
+        | Operation::GetBucketNotificationConfiguration
+        | Operation::GetBucketPolicy
+        | Operation::GetBucketPolicyStatus
+        | Operation::GetBucketReplication
+        | Operation::GetBucketRequestPayment
+        | Operation::GetBucketWebsite
+        | Operation::ListBucketAnalyticsConfigurations
+        | Operation::ListBucketIntelligentTieringConfigurations
+        | Operation::ListBucketInventoryConfigurations
+        | Operation::ListBucketMetricsConfigurations
+        | Operation::DeleteBucketAnalyticsConfiguration
+        | Operation::DeleteBucketEncryption
+        | Operation::DeleteBucketIntelligentTieringConfiguration
+        | Operation::DeleteBucketInventoryConfiguration
+        | Operation::DeleteBucketMetricsConfiguration
+        | Operation::DeleteBucketPolicy
+        | Operation::DeleteBucketReplication
+        | Operation::DeleteBucketWebsite => probes::none_configured(operation, &request),
     }
 }

@@ -7,13 +7,14 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tracing::Instrument;
 
 use crate::api;
 use crate::exchange::admit::{Arrival, Caller, admit, authenticate, authority};
 use crate::exchange::context::Context;
+use crate::exchange::cors::headers_of_answer;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::id::RequestId;
 use crate::exchange::inbound::{Body, Inbound};
@@ -36,6 +37,8 @@ pub struct Gateway {
 struct Trail {
     line: Line,
     format: FaultFormat,
+    /// What the answer says to a page of another origin, whatever becomes of the request.
+    cors: HeaderMap,
 }
 
 impl Gateway {
@@ -75,6 +78,7 @@ impl Gateway {
                 ending: Ending::default(),
             },
             format: FaultFormat::Xml,
+            cors: HeaderMap::new(),
         };
         let answer = self.answer(id, head, body, &mut trail);
         let span = tracing::debug_span!("request", %id);
@@ -94,6 +98,7 @@ impl Gateway {
             Ok(rendered) => rendered,
             Err(panic) => frame.render(Err(fault_of_panic(&*panic))).await,
         };
+        response.headers_mut().extend(trail.cors);
         if !watch.read_on().await {
             response.headers_mut().insert(header::CONNECTION, CLOSE);
         }
@@ -143,7 +148,18 @@ impl Gateway {
                 api::dispatch::dispatch(operation, request, &self.context).await
             }
             Target::Service | Target::Bucket(_) | Target::Object(..) | Target::Special(..) => {
-                let caller = authenticate(&arrival, &self.context)?;
+                let method = &arrival.head.method;
+                let caller = if *method == Method::OPTIONS {
+                    // A browser asks before it sends, and signs nothing.
+                    Caller::anonymous()
+                } else {
+                    if let Some(bucket) = arrival.target.bucket() {
+                        let headers = &arrival.head.headers;
+                        trail.cors =
+                            headers_of_answer(&self.context, bucket, method, headers).await;
+                    }
+                    authenticate(&arrival, &self.context)?
+                };
                 trail.line.actor = Some(caller.actor());
                 arrival.adopt_signed_query();
                 let (target, query, head) = (&arrival.target, &arrival.query, &arrival.head);

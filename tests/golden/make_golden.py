@@ -452,6 +452,22 @@ def make_events():
             {"metadata": {}, "metadata_schema_id": None, "tags": {}},
         ),
         (
+            "configuration_set",
+            "v1.package.configuration_set",
+            "package",
+            {
+                "kind": "cors",
+                "document": "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod>"
+                "<AllowedOrigin>https://größe.example</AllowedOrigin></CORSRule></CORSConfiguration>",
+            },
+        ),
+        (
+            "configuration_removed",
+            "v1.package.configuration_set",
+            "package",
+            {"kind": "public_access_block", "document": None},
+        ),
+        (
             "location_verified_good",
             "v1.storage.location_verified",
             ("storage", FILE),

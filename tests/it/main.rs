@@ -16,6 +16,7 @@
 mod buckets;
 mod conditions;
 mod consumers;
+mod cors;
 mod crash;
 mod damage;
 mod disk;
@@ -31,6 +32,8 @@ mod metadata;
 mod multipart;
 mod objects;
 mod packages;
+mod post_forms;
+mod probes;
 mod program;
 mod races;
 mod reserved;

@@ -142,19 +142,6 @@ fn who_cannot_sign_is_refused() {
 }
 
 #[test]
-fn a_browser_form_is_said_not_to_be_built() {
-    let server = Server::start();
-    server.make_bucket("bucket");
-    server
-        .call("POST", "/bucket")
-        .signed(Signature::None)
-        .unsigned_header("content-type", "multipart/form-data; boundary=x")
-        .body("--x--")
-        .send()
-        .expect_fault(501, "NotImplemented");
-}
-
-#[test]
 fn a_signature_covers_path_query_headers_and_body() {
     let server = Server::start();
     server.make_bucket("bucket");

@@ -26,6 +26,7 @@ use crate::registry::source::{ByteSource, SourceError};
 use crate::s3::ops::describe::{quoted, write_checksum, write_part_checksum};
 use crate::s3::ops::get::parse_part_number;
 use crate::s3::ops::multipart::find_upload;
+use crate::s3::ops::ownership::check_acl;
 use crate::s3::ops::put::{about_key, refuse_unbuilt};
 use crate::s3::ops::special::{Document, read_whole};
 use crate::wire::checksum::parse_upload_checksum;
@@ -44,6 +45,7 @@ pub const MAX_COPY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
 pub async fn copy_object(request: Request, context: &Context) -> Result<Reply, Fault> {
     refuse_unbuilt(request.headers())?;
+    check_acl(&request, context).await?;
     let directive = Directive::parse(request.headers())?;
     let condition = request.write_condition()?;
     let (checksum, _) = parse_upload_checksum(request.headers())?;

@@ -3,7 +3,9 @@
 
 pub mod attributes;
 pub mod buckets;
+pub mod configuration;
 pub mod copy;
+pub mod cors;
 pub mod delete;
 pub mod describe;
 pub mod get;
@@ -11,7 +13,10 @@ pub mod list;
 pub mod lock;
 pub mod multipart;
 pub mod multipart_lists;
+pub mod ownership;
 pub mod page;
+pub mod post_form;
+pub mod probes;
 pub mod put;
 pub mod sha256sums;
 pub mod special;

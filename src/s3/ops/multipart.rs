@@ -19,6 +19,7 @@ use crate::registry::source::ByteSource as _;
 use crate::registry::uploads::{CompleteUpload, CreateUpload};
 use crate::s3::ops::describe::{CHECKSUM_TYPE, quoted, set_etag, write_checksum};
 use crate::s3::ops::get::parse_part_number;
+use crate::s3::ops::ownership::check_acl;
 use crate::s3::ops::put::{about_key, refuse_unbuilt};
 use crate::wire::checksum::{
     algorithm_of, format_value, header_name, parse_object_value, parse_upload_checksum, parse_value,
@@ -32,6 +33,7 @@ use crate::wire::xml::{XmlWriter, parse as parse_xml};
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
 pub async fn create_multipart_upload(request: Request, context: &Context) -> Result<Reply, Fault> {
     refuse_unbuilt(request.headers())?;
+    check_acl(&request, context).await?;
     let checksum = upload_checksum(request.headers())?;
     let command = CreateUpload {
         package_id: request.package().id,
@@ -353,7 +355,7 @@ fn align(claimed: &mut StoredChecksum, upload: &UploadRecord, parts: usize) {
 }
 
 /// The URL of the object, as the client addresses it.
-fn location(request: &Request, context: &Context) -> String {
+pub fn location(request: &Request, context: &Context) -> String {
     let scheme = request.head.uri.scheme_str().unwrap_or("http");
     let host = authority(&request.head).unwrap_or_default();
     let key = percent_encode(request.key().as_bytes(), Slash::Keep);

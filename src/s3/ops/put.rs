@@ -8,6 +8,7 @@ use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::registry::files::IngestFile;
 use crate::s3::ops::describe::{set_checksum, set_etag};
+use crate::s3::ops::ownership::check_acl;
 
 /// PutObject: the bytes are under the key, durable and visible to every reader, when the answer
 /// comes; a write that is refused leaves nothing behind. The conditions are decided in the commit.
@@ -17,6 +18,7 @@ use crate::s3::ops::describe::{set_checksum, set_etag};
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
 pub async fn put_object(mut request: Request, context: &Context) -> Result<Reply, Fault> {
     let command = parse(&request)?;
+    check_acl(&request, context).await?;
     // The early no: nothing of the body has been asked for yet, so a client that waits for
     // `100 Continue` does not send it in vain.
     context

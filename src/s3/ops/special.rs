@@ -157,7 +157,8 @@ pub async fn refuse_special(_request: Request, _context: &Context) -> Result<Rep
     Err(refusal())
 }
 
-fn refusal() -> Fault {
+/// The refusal of a write under the reserved prefix.
+pub fn refusal() -> Fault {
     Fault::new(Code::InvalidRequest).message(
         "Keys under '.holdfast/' are reserved: of them only '.holdfast/finalize' can be written, \
          by a plain PUT.",

@@ -4,6 +4,7 @@ pub mod bytes;
 pub mod call;
 pub mod connection;
 pub mod database;
+pub mod form;
 pub mod harm;
 pub mod log;
 pub mod multipart;

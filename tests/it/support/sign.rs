@@ -94,15 +94,19 @@ pub fn canonical(
     payload: &str,
 ) -> (String, String) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut pairs: Vec<String> = query
+    let mut pairs: Vec<(String, String)> = query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            format!("{}={}", recode(name, true), recode(value, true))
+            (recode(name, true), recode(value, true))
         })
         .collect();
     pairs.sort();
+    let pairs: Vec<String> = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let mut sorted = headers.to_vec();
     sorted.sort();
     let mut lines = String::new();

@@ -64,6 +64,15 @@ CREATE TABLE packages (
 CREATE UNIQUE INDEX packages_by_bucket ON packages (bucket) WHERE status <> 'deleted';
 CREATE INDEX retired_packages_by_bucket ON packages (bucket) WHERE status = 'deleted';
 
+-- The documents that configure a bucket, one of each kind.
+CREATE TABLE bucket_configurations (
+    package_id  BLOB   NOT NULL,
+    kind        TEXT   NOT NULL,
+    document    TEXT   NOT NULL,
+    sequence    BIGINT NOT NULL,
+    PRIMARY KEY (package_id, kind)
+) WITHOUT ROWID;
+
 -- Every version of every metadata schema. The schema is in its canonical form (RFC 8785), the
 -- digest that form's BLAKE3.
 CREATE TABLE metadata_schemas (
