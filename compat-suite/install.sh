@@ -2,7 +2,7 @@
 # Installs the clients the suite drives into compat-suite/.clients, each unmodified.
 # Idempotent: what stands in its pinned version is left alone, nothing is downloaded twice.
 #   install.sh            all clients
-#   install.sh NAME...    some of: python awscli-v1 s3cmd awscli-v2 rclone-debian rclone sdk-rust
+#   install.sh NAME...    some of: python awscli-v1 s3cmd awscli-v2 rclone-debian rclone sdk-rust chromium
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 clients=$here/.clients
@@ -90,8 +90,27 @@ install_sdk-rust() {
         --manifest-path "$here/sdk-rust/Cargo.toml"
 }
 
+# A browser is much to ask of a machine: without it its cases are skipped, by name.
+install_chromium() {
+    "${BASH_SOURCE[0]}" chromium-package ||
+        say "chromium: cannot be had here; the suite skips its cases"
+}
+
+install_chromium-package() {
+    fetch_debian chromium chromium
+    cat >"$clients/chromium/chromium" <<'WRAPPER'
+#!/bin/sh
+# Debian's Chromium where it was unpacked, with the libraries that the machine lacks beside it.
+root=$(dirname "$(readlink -f "$0")")
+libraries=$(find "$root/usr/lib" -maxdepth 1 -name '*-linux-gnu' -print -quit)
+export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+exec "$root/usr/lib/chromium/chromium" "$@"
+WRAPPER
+    chmod +x "$clients/chromium/chromium"
+}
+
 wanted=("$@")
-((${#wanted[@]})) || wanted=(python awscli-v1 s3cmd awscli-v2 rclone-debian rclone sdk-rust)
+((${#wanted[@]})) || wanted=(python awscli-v1 s3cmd awscli-v2 rclone-debian rclone sdk-rust chromium)
 for client in "${wanted[@]}"; do
     declare -F "install_$client" >/dev/null || die "no client is called '$client'"
     started=$SECONDS

@@ -357,7 +357,8 @@ fn what_is_not_built_is_never_a_plainer_operation() {
             continue;
         };
         let is_built = page.contains(&format!("| `{name}` | built"));
-        if is_built {
+        // Deprecated, and not to be told from one that is built.
+        if is_built || name == "GetBucketNotification" {
             continue;
         }
         let path = path.replace("{Bucket}", "pkg").replace("{Key+}", "a");

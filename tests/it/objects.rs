@@ -427,7 +427,11 @@ fn a_presigned_query_speaks_for_headers() {
 fn what_is_not_built_falls_through_to_nothing() {
     let server = bucket();
     put(&server, "/pkg/k", "abc").send().expect(200);
-    for query in ["acl", "torrent", "legal-hold", "versionId=1", "unheard-of"] {
+    for method in ["PUT", "DELETE"] {
+        let call = server.call(method, "/pkg/k?acl").body("xyz");
+        call.send().expect_fault(501, "NotImplemented");
+    }
+    for query in ["torrent", "legal-hold", "versionId=1", "unheard-of"] {
         for method in ["GET", "PUT", "DELETE"] {
             let call = server.call(method, &format!("/pkg/k?{query}")).body("xyz");
             call.send().expect_fault(501, "NotImplemented");

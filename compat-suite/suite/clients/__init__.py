@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..model import Client
 from ..world import World
-from . import awscli, boto, curl, holdfast, rclone, s3cmd, sdk_rust
+from . import awscli, boto, browser, curl, holdfast, rclone, s3cmd, sdk_rust
 
 
 def all_clients(world: World) -> list[Client]:
@@ -17,6 +17,7 @@ def all_clients(world: World) -> list[Client]:
         rclone.RcloneDebian(world),
         s3cmd.S3cmd(world),
         curl.Curl(world),
+        browser.Chromium(world),
         sdk_rust.SdkRust(world),
         holdfast.Finalize(world),
         holdfast.Extension(world),

@@ -1,9 +1,9 @@
 """boto3: everything the API can express and the command lines cannot."""
 
-from . import checksums, conditions, keys, listing, multipart, objects, presigned, refusals
+from . import browsers, checksums, conditions, keys, listing, multipart, objects, presigned, refusals
 from .client import Boto3
 
 __all__ = [
-    "Boto3", "checksums", "conditions", "keys", "listing", "multipart", "objects", "presigned",
+    "Boto3", "browsers", "checksums", "conditions", "keys", "listing", "multipart", "objects", "presigned",
     "refusals",
 ]
