@@ -92,6 +92,7 @@ install_sdk-rust() {
 
 # A browser is much to ask of a machine: without it its cases are skipped, by name.
 install_chromium() {
+    if command -v chromium >/dev/null; then say "chromium: the machine has its own"; return; fi
     "${BASH_SOURCE[0]}" chromium-package ||
         say "chromium: cannot be had here; the suite skips its cases"
 }
@@ -102,7 +103,7 @@ install_chromium-package() {
 #!/bin/sh
 # Debian's Chromium where it was unpacked, with the libraries that the machine lacks beside it.
 root=$(dirname "$(readlink -f "$0")")
-libraries=$(find "$root/usr/lib" -maxdepth 1 -name '*-linux-gnu' -print -quit)
+libraries=$(find "$root/usr/lib" -path '*-linux-gnu*' -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
 export LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 exec "$root/usr/lib/chromium/chromium" "$@"
 WRAPPER

@@ -281,7 +281,6 @@ fn events() -> Vec<(&'static str, Event)> {
     .into_iter()
     .chain(retention_events())
     .chain(schema_events())
-    .chain(configuration_events())
     .chain(verification_events())
     .collect()
 }
@@ -344,6 +343,9 @@ fn schema_events() -> Vec<(&'static str, Event)> {
             }),
         ),
     ]
+    .into_iter()
+    .chain(configuration_events())
+    .collect()
 }
 
 fn retention_events() -> Vec<(&'static str, Event)> {

@@ -166,6 +166,7 @@ impl Payload {
     }
 
     /// Takes the body out; what stays has no bytes.
+    #[must_use]
     pub fn take_out(&mut self) -> Self {
         let empty = Self {
             body: Body::new(Inbound::empty(), false),

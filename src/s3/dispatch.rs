@@ -11,6 +11,7 @@ use crate::s3::ops::{
 use crate::s3::routes::Operation;
 
 /// Runs the handler of an operation on an admitted request.
+#[expect(clippy::too_many_lines, reason = "one line for each operation")]
 pub async fn dispatch(
     operation: Operation,
     request: Request,

@@ -299,7 +299,7 @@ mod tests {
     fn a_body_that_is_no_form_is_refused() {
         let long = format!("{NAMED}\r\nx: {}", "h".repeat(MAX_PART_HEAD_BYTES));
         let wrong = [
-            "".to_owned(),
+            String::new(),
             "--".to_owned(),
             "--YY--".to_owned(),
             "--XX".to_owned(),
@@ -322,7 +322,7 @@ mod tests {
         for body in wrong {
             for piece in [1, 7, 100_000] {
                 let found = parts(body.as_bytes(), piece);
-                assert!(found.is_err(), "{:.60}: {found:?}", body);
+                assert!(found.is_err(), "{body:.60}: {found:?}");
             }
         }
     }

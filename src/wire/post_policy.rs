@@ -334,9 +334,15 @@ mod tests {
 
     const BUCKET: &str = "{\"bucket\": \"pkg\"}";
 
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+    );
+
     #[test]
     fn a_form_that_the_policy_does_not_allow_is_refused() {
-        let cases: [(&str, &[(&str, &str)], &str); 11] = [
+        let cases: [Case; 11] = [
             ("", &[], "Extra input fields: bucket"),
             (
                 "{\"bucket\": \"other\"}",

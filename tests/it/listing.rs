@@ -270,7 +270,7 @@ fn what_makes_no_sense_is_refused() {
         "versions",
         "list-type=3",
         "list-type=2&metadata=true",
-        "policy",
+        "policies",
         "x=1",
     ] {
         let answer = server.call("GET", &format!("/pkg?{query}")).send();

@@ -181,7 +181,7 @@ fn what_is_refused_leaves_nothing_behind() {
         (&[("content-md5", "")], 400, "InvalidDigest"),
         (&[("x-amz-checksum-crc32", "AAAAAA==")], 400, "BadDigest"),
         (&[("x-amz-checksum-crc32", "bad")], 400, "BadDigest"),
-        (&[("x-amz-checksum-sha512", "bad")], 400, "InvalidRequest"),
+        (&[("x-amz-checksum-sha512", "bad")], 400, "BadDigest"),
         (
             &[
                 ("x-amz-checksum-crc32", "NSRBwg=="),

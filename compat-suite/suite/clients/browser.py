@@ -117,7 +117,7 @@ class Site:
 
 def _chromium() -> str | None:
     unpacked = CLIENTS / "chromium" / "chromium"
-    return str(unpacked) if unpacked.exists() else shutil.which("chromium")
+    return shutil.which("chromium") or (str(unpacked) if unpacked.exists() else None)
 
 
 class Chromium(Client):
@@ -142,6 +142,7 @@ def _browse(t: Trial, url: str) -> subprocess.Popen:
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              "--disable-dev-shm-usage", "--ignore-certificate-errors",
+             "--remote-debugging-port=0",
              f"--user-data-dir={t.folder / 'profile'}"]
     return subprocess.Popen([_chromium(), *words, url], stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL, env=t.world.environment)
