@@ -86,7 +86,7 @@ serve() {
 stop() { kill "$server"; wait "$server" || die "the server did not stop well"; server=''; }
 
 # stored: how many blobs stand on the disk.
-stored() { find "$work/data/blobs" -type f | wc -l; }
+stored() { find "$work/data/blobs" -type f ! -name STORE | wc -l; }
 
 port=$(free_port)
 export AWS_ACCESS_KEY_ID=life AWS_SECRET_ACCESS_KEY=0123456789abcdef0123456789abcdef

@@ -12,13 +12,15 @@ use toml::{Table, Value};
 
 use crate::app::telemetry::LogSettings;
 use crate::auth::settings::{AuthSettings, UserSettings};
-use crate::blob::settings::BlobSettings;
+use crate::blob::blobs::LOCAL_BACKEND;
+use crate::blob::settings::{BackendSettings, BlobSettings, LOCAL_KIND, MAX_BACKEND_ID_BYTES};
+use crate::domain::file::INLINE_BACKEND;
 use crate::domain::package::WriteMode;
 use crate::domain::retention::DeletionStrategy;
 use crate::exchange::settings::ExchangeSettings;
 use crate::registry::settings::{
-    JanitorSettings, PackageRule, RegistrySettings, RetentionClassSettings, VERIFICATION_EVENTS,
-    VerificationSettings,
+    BackendRule, EndSettings, JanitorSettings, PackageRule, RegistrySettings,
+    RetentionClassSettings, VERIFICATION_EVENTS, VerificationSettings,
 };
 use crate::server::settings::ServerSettings;
 
@@ -29,7 +31,13 @@ pub const DEFAULTS: &str = include_str!("../../config/holdfast.toml");
 pub const VARIABLE_PREFIX: &str = "HOLDFAST_";
 
 /// Lists of tables, which have no default entry to be known by.
-const LISTS: [&str; 3] = ["users", "retention_classes", "package_rules"];
+const LISTS: [&str; 5] = [
+    "users",
+    "retention_classes",
+    "package_rules",
+    "backends",
+    "backend_rules",
+];
 
 /// Variables that are read elsewhere.
 const OTHER_VARIABLES: [&str; 3] = [
@@ -60,6 +68,14 @@ pub struct Settings {
     pub janitor: JanitorSettings,
     /// `[verification]`
     pub verification: VerificationSettings,
+    /// `[retention]`
+    pub retention: EndSettings,
+    /// `[[backends]]`
+    #[serde(default)]
+    pub backends: Vec<BackendSettings>,
+    /// `[[backend_rules]]`
+    #[serde(default)]
+    pub backend_rules: Vec<BackendRule>,
     /// `[[retention_classes]]`
     #[serde(default)]
     pub retention_classes: Vec<RetentionClassSettings>,
@@ -123,6 +139,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         ConfigError(text.trim_end().replace('\n', " "))
     })?;
     settings.check()?;
+    settings.blob.backends.clone_from(&settings.backends);
+    let registry = &mut settings.registry;
+    registry.backend_rules.clone_from(&settings.backend_rules);
+    registry
+        .archive_backend
+        .clone_from(&settings.retention.archive_backend);
     settings.registry.data_dir.clone_from(&settings.data);
     settings.registry.janitor = settings.janitor.clone();
     settings.registry.verification = settings.verification.clone();
@@ -199,14 +221,63 @@ impl Settings {
         for class in &self.retention_classes {
             match class.to_class() {
                 Err(error) => return fail(format!("retention class '{}': {error}", class.id)),
-                Ok(class) if class.deletion_strategy == DeletionStrategy::ArchiveThenPurge => {
+                Ok(class)
+                    if class.deletion_strategy == DeletionStrategy::ArchiveThenPurge
+                        && self.retention.archive_backend.is_none() =>
+                {
                     return fail(format!(
-                        "retention class '{}': archive_then_purge needs a second backend, which \
-                         is not built yet; use manual or purge",
+                        "retention class '{}': archive_then_purge needs retention.archive_backend, \
+                         the id of a backend",
                         class.id
                     ));
                 }
                 Ok(_) => {}
+            }
+        }
+        self.check_backends()
+    }
+
+    fn check_backends(&self) -> Result<(), ConfigError> {
+        let fail = |message: String| Err(ConfigError(message));
+        let mut known = vec![LOCAL_BACKEND];
+        for backend in &self.backends {
+            let id = backend.id.as_str();
+            let is_word =
+                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
+            if id.is_empty() || id.len() > MAX_BACKEND_ID_BYTES || !id.bytes().all(is_word) {
+                return fail(format!(
+                    "backend '{id}': an id is 1 to {MAX_BACKEND_ID_BYTES} of a-z, 0-9, '-' and '_'"
+                ));
+            }
+            if id == INLINE_BACKEND || known.contains(&id) {
+                return fail(format!(
+                    "backend '{id}': the id is taken; inline and local are those of the data \
+                     directory, and every other may stand once"
+                ));
+            }
+            if backend.kind != LOCAL_KIND {
+                return fail(format!(
+                    "backend '{id}': '{}' is no kind of backend; there is local",
+                    backend.kind
+                ));
+            }
+            if backend.path.as_os_str().is_empty() {
+                return fail(format!("backend '{id}': the path must not be empty"));
+            }
+            known.push(id);
+        }
+        let rules = self
+            .backend_rules
+            .iter()
+            .map(|rule| ("backend_rules", &rule.backend));
+        let archive = self.retention.archive_backend.iter();
+        let archive = archive.map(|id| ("retention.archive_backend", id));
+        for (place, id) in rules.chain(archive) {
+            if !known.contains(&id.as_str()) {
+                return fail(format!(
+                    "{place} names the unknown backend '{id}'; the backends are {}",
+                    known.join(", ")
+                ));
             }
         }
         Ok(())
@@ -546,7 +617,7 @@ mod tests {
             ),
             (
                 "[[retention_classes]]\nid = 'x'\ndeletion_strategy = 'archive_then_purge'",
-                "archive_then_purge needs a second backend",
+                "archive_then_purge needs retention.archive_backend",
             ),
         ];
         for (text, expected) in cases {

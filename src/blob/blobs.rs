@@ -41,8 +41,7 @@ struct Shared {
 }
 
 impl Blobs {
-    /// Opens the local store under the data directory, making what is missing. The caller holds the
-    /// lock of the directory.
+    /// Opens the local store under the data directory alone, without a mark: for measurements and tests.
     pub async fn open(data_dir: &Path, settings: &BlobSettings) -> Result<Self, BlobError> {
         let local = LocalStore::open(LOCAL_BACKEND, data_dir).await?;
         Ok(Self::new(settings, vec![Arc::new(local)]))
@@ -80,6 +79,7 @@ impl Blobs {
         inline_max_bytes: Option<usize>,
     ) -> Ingest {
         Ingest {
+            store: Arc::clone(&self.shared.stores[0]),
             blobs: self.clone(),
             hashers: Hashers::new(plan),
             size_hint,
@@ -180,13 +180,13 @@ impl Blobs {
         self.store(backend_id)?.list(after, limit).await
     }
 
-    /// Removes what writers that died have left in any store; see [`BlobStore::sweep_staging`].
-    pub async fn sweep_staging(&self, age_seconds: u64) -> Result<u64, BlobError> {
-        let mut swept = 0;
-        for store in &self.shared.stores {
-            swept += store.sweep_staging(age_seconds).await?;
-        }
-        Ok(swept)
+    /// Removes what writers that died have left in a store; see [`BlobStore::sweep_staging`].
+    pub async fn sweep_staging(
+        &self,
+        backend_id: &str,
+        age_seconds: u64,
+    ) -> Result<u64, BlobError> {
+        self.store(backend_id)?.sweep_staging(age_seconds).await
     }
 
     /// Whether a store can be written and read now.
@@ -211,6 +211,7 @@ impl Blobs {
 /// Bytes being taken in. Dropped, it leaves nothing.
 pub struct Ingest {
     blobs: Blobs,
+    store: Arc<dyn BlobStore>,
     hashers: Hashers,
     size_hint: Option<u64>,
     /// `None` for content that goes to the store whatever its length.
@@ -224,6 +225,16 @@ enum Sink {
 }
 
 impl Ingest {
+    /// Chooses another store than the default one: small content goes there as well. Before the first
+    /// byte only.
+    pub fn on(mut self, backend_id: &str) -> Result<Self, BlobError> {
+        if self.store.backend_id() != backend_id {
+            self.store = Arc::clone(self.blobs.store(backend_id)?);
+            self.inline_max_bytes = None;
+        }
+        Ok(self)
+    }
+
     /// Takes the next bytes: hashes them and hands them to the store. Hashing runs on the caller's
     /// thread, about 2.5 ms for a MiB with MD5, so feed some 64 KiB at once. After an error only
     /// dropping makes sense.
@@ -236,7 +247,7 @@ impl Ingest {
                 held.extend_from_slice(&bytes);
                 return Ok(());
             }
-            let mut writer = self.blobs.default_store().begin(self.size_hint).await?;
+            let mut writer = self.store.begin(self.size_hint).await?;
             let held = std::mem::take(held);
             if !held.is_empty() {
                 writer.write(Bytes::from(held)).await?;
@@ -261,6 +272,7 @@ impl Ingest {
             digests,
             tree,
             blobs: self.blobs,
+            store: self.store,
             is_inline: self.inline_max_bytes.is_some() && matches!(self.sink, Sink::Memory(_)),
             sink: self.sink,
         }
@@ -281,6 +293,7 @@ pub struct Staged {
     pub digests: Digests,
     tree: Vec<u8>,
     blobs: Blobs,
+    store: Arc<dyn BlobStore>,
     is_inline: bool,
     sink: Sink,
 }
@@ -300,7 +313,7 @@ impl Staged {
             }
             Sink::Memory(_) => {
                 let pin = self.blobs.pin(address).await?;
-                (self.blobs.default_store().begin(Some(0)).await?, pin)
+                (self.store.begin(Some(0)).await?, pin)
             }
             Sink::Writer(writer) => (writer, self.blobs.pin(address).await?),
         };

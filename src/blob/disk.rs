@@ -15,6 +15,7 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 #[cfg(test)]
 use super::faults::{Faults, Strike};
+use crate::blob::mark::StoreMark;
 use crate::blob::store::{BlobError, Patience, StoredObject};
 use crate::domain::digest::ContentAddress;
 
@@ -32,6 +33,8 @@ const DIRECTORY_MODE: u32 = 0o700;
 pub(super) struct Disk {
     pub(super) backend_id: String,
     root: PathBuf,
+    /// What the directory must bear; see `mark.rs`.
+    mark: Option<StoreMark>,
     /// Set when a sync failed. The kernel has dropped the dirty pages and a second sync would
     /// succeed without them, so nothing can be promised any more until the next start.
     is_broken: AtomicBool,
@@ -117,14 +120,33 @@ fn sync(path: &Path) -> io::Result<()> {
 
 impl Disk {
     /// The disk under a data directory, before anything is made on it.
-    pub(super) fn new(backend_id: &str, data_dir: &Path) -> Self {
+    pub(super) fn new(backend_id: &str, data_dir: &Path, mark: Option<StoreMark>) -> Self {
         Self {
             backend_id: backend_id.to_owned(),
             root: data_dir.to_owned(),
+            mark,
             is_broken: AtomicBool::new(false),
             #[cfg(test)]
             faults: Faults::default(),
         }
+    }
+
+    /// Makes the directory a store that bears the mark, unless it is another's.
+    pub(super) fn found(&self) -> io::Result<()> {
+        let Some(mark) = &self.mark else {
+            return self.lay_out();
+        };
+        make_directory(&self.root)?;
+        mark.may_take(&self.root)?;
+        self.lay_out()?;
+        mark.write(&self.root)
+    }
+
+    /// Refuses when the directory is not the store: nothing is said of what is not there, and nothing
+    /// is written to a mount point without its disk.
+    pub(super) fn check_mark(&self) -> io::Result<()> {
+        let mark = self.mark.as_ref();
+        mark.map_or(Ok(()), |mark| mark.check(&self.root))
     }
 
     /// Makes and syncs what is missing.
@@ -228,6 +250,7 @@ impl Disk {
     pub(super) fn delete(&self, address: ContentAddress) -> io::Result<()> {
         #[cfg(test)]
         self.faults.strike(Strike::Unlink)?;
+        self.check_mark()?;
         remove_if_there(&self.tree_path(address))?;
         remove_if_there(&self.blob_path(address))?;
         self.sync_directory(&self.fan_out("blobs", address))
@@ -237,6 +260,7 @@ impl Disk {
     pub(super) fn list(&self, after: Option<&str>, limit: usize) -> io::Result<Vec<StoredObject>> {
         let first = after.and_then(|after| after.get(..2)).unwrap_or_default();
         let mut page = Vec::new();
+        self.check_mark()?;
         for fan in fan_out_names().filter(|fan| fan.as_str() >= first) {
             let folder = self.root.join("blobs").join(&fan);
             let mut addresses = Vec::new();
@@ -267,6 +291,7 @@ impl Disk {
     /// Removes what nobody has touched in staging for so long.
     pub(super) fn sweep_staging(&self, age: Duration) -> io::Result<u64> {
         let mut swept = 0;
+        self.check_mark()?;
         let now = SystemTime::now();
         for entry in self.staging().read_dir()? {
             let path = entry?.path();
@@ -347,6 +372,7 @@ impl Draft {
         if self.open.is_none() {
             #[cfg(test)]
             disk.faults.strike(Strike::Create)?;
+            disk.check_mark()?;
             let mut random = [0; 16];
             getrandom::fill(&mut random)?;
             let path = disk.staging().join(hex::encode(random));

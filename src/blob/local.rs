@@ -29,6 +29,7 @@ use crate::blob::disk::{
 };
 #[cfg(test)]
 use crate::blob::faults::{Faults, Strike};
+use crate::blob::mark::StoreMark;
 use crate::blob::store::{
     BlobError, BlobStore, BlobWriter, Patience, RawBlob, Receipt, StoredObject,
 };
@@ -45,9 +46,31 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// Opens the store under a data directory, making and syncing what is missing.
+    /// Opens a store that bears a mark. Where it is new, the directory is made, unless it is another's;
+    /// otherwise what is missing is made only where the mark is. After an error the store is out of
+    /// reach until the mark is there.
+    pub async fn open_marked(
+        root: &Path,
+        mark: StoreMark,
+        is_new: bool,
+    ) -> (Self, Result<(), BlobError>) {
+        let backend_id = mark.backend_id.clone();
+        let disk = Arc::new(Disk::new(&backend_id, root, Some(mark)));
+        let opened = on_disk(&disk, move |disk| {
+            let opened = if is_new {
+                disk.found()
+            } else {
+                disk.check_mark().and_then(|()| disk.lay_out())
+            };
+            opened.map_err(|error| disk.error(error))
+        })
+        .await;
+        (Self { disk }, opened)
+    }
+
+    /// Opens a store without a mark under a directory, making and syncing what is missing.
     pub async fn open(backend_id: &str, data_dir: &Path) -> Result<Self, BlobError> {
-        let disk = Arc::new(Disk::new(backend_id, data_dir));
+        let disk = Arc::new(Disk::new(backend_id, data_dir, None));
         on_disk(&disk, |disk| {
             disk.lay_out().map_err(|error| disk.error(error))
         })
@@ -80,11 +103,14 @@ impl BlobStore for LocalStore {
         let missing = || self.disk.missing(object_key);
         let address = address_of_key(object_key).ok_or_else(missing)?;
         let file = open_to_read(&self.disk.blob_path(address), patience).map_err(|error| {
-            // A blob whose directory is gone as well may be on a disk that is not mounted.
-            if error.kind() == ErrorKind::NotFound && self.disk.fan_out("blobs", address).is_dir() {
-                missing()
-            } else {
-                self.disk.read_error(address, error)
+            if error.kind() != ErrorKind::NotFound {
+                return self.disk.read_error(address, error);
+            }
+            // It may be on a disk that is not mounted, or not wholly there.
+            match self.disk.check_mark() {
+                Ok(()) if self.disk.fan_out("blobs", address).is_dir() => missing(),
+                Ok(()) => self.disk.error(error),
+                Err(unmarked) => self.disk.error(unmarked),
             }
         })?;
         Ok(Box::new(LocalBlob {
@@ -103,7 +129,10 @@ impl BlobStore for LocalStore {
         on_disk(&self.disk, move |disk| {
             match disk.blob_path(address).symlink_metadata() {
                 Ok(metadata) => Ok(stored_object(address, &metadata)),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let marked = disk.check_mark().map_err(|error| disk.error(error));
+                    marked.map(|()| None)
+                }
                 Err(error) => Err(disk.error(error)),
             }
         })

@@ -12,6 +12,7 @@ mod disk;
 #[cfg(test)]
 mod faults;
 pub mod local;
+pub mod mark;
 pub mod pins;
 pub mod read;
 pub mod rehash;

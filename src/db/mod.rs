@@ -24,6 +24,7 @@ pub mod schemas;
 pub mod script;
 pub mod scrub;
 pub mod sealing;
+pub mod stores;
 pub mod tx;
 pub mod uploads;
 pub mod view_statements;

@@ -91,10 +91,12 @@ impl Registry {
     ) -> Result<Arc<FileRecord>> {
         self.check_writable(command.package_id, &command.key, &command.condition)
             .await?;
-        let ingest = self
-            .inner
-            .blobs
-            .begin(&HashPlan::file(source.algorithms()), source.size_hint());
+        let backend = self
+            .backend_of_write(command.package_id, &command.key)
+            .await?;
+        let plan = HashPlan::file(source.algorithms());
+        let ingest = self.inner.blobs.begin(&plan, source.size_hint());
+        let ingest = ingest.on(&backend)?;
         let staged = take_in(ingest, source).await?;
         if let Some(same) = self
             .find_frozen_same(&command, staged.digests.address)

@@ -23,6 +23,7 @@ use crate::registry::quarantine::Quarantine;
 use crate::registry::schema_checks::SchemaChecks;
 use crate::registry::scrubber::Scrubber;
 use crate::registry::settings::RegistrySettings;
+use crate::registry::stores::open_stores;
 use crate::registry::surveys::Surveys;
 
 /// The library's entry: cheap to clone, shared by every request.
@@ -65,7 +66,7 @@ impl Registry {
         clock: Clock,
     ) -> Result<Self> {
         let db = Db::open(&settings.data_dir, settings.read_connections).await?;
-        let blobs = Blobs::open(&settings.data_dir, blobs).await?;
+        let blobs = open_stores(&db, &settings.data_dir, blobs).await?;
         let records = Arc::new(RecordCache::new(settings.record_cache_entries as usize));
         let limits = CommitLimits {
             queue: settings.commit_queue,

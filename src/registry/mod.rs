@@ -1,6 +1,7 @@
 //! The library: one method for each operation on packages. Knows neither HTTP nor S3.
 
 pub mod audit;
+pub mod backends;
 pub mod cache;
 pub mod candidates;
 pub mod chaser;
@@ -32,6 +33,7 @@ pub mod scrub_forms;
 pub mod scrubber;
 pub mod settings;
 pub mod source;
+pub mod stores;
 pub mod surveys;
 pub mod sweep;
 pub mod uploads;

@@ -48,19 +48,29 @@ impl Registry {
         let settings = &self.inner.settings.janitor;
         let grace = Duration::from_secs(settings.grace_seconds);
         let mut done = Reclaimed {
-            staging: self
-                .inner
-                .blobs
-                .sweep_staging(settings.grace_seconds)
-                .await?,
+            uploads: self.expire_uploads(settings.upload_expiry_seconds).await?,
             ..Reclaimed::default()
         };
-        done.uploads = self.expire_uploads(settings.upload_expiry_seconds).await?;
         for backend_id in self.inner.blobs.backend_ids() {
-            done.blobs += self.reclaim_stored(&backend_id, grace).await?;
+            // A backend out of reach keeps what it has until a later run; the others do not wait.
+            if let Err(error) = self.tend_store(&backend_id, grace, &mut done).await {
+                tracing::warn!(%error, backend_id, "the janitor could not finish on a backend");
+            }
         }
         done.blobs += self.reclaim_inline(grace).await?;
         Ok(done)
+    }
+
+    async fn tend_store(
+        &self,
+        backend_id: &str,
+        grace: Duration,
+        done: &mut Reclaimed,
+    ) -> Result<()> {
+        let blobs = &self.inner.blobs;
+        done.staging += blobs.sweep_staging(backend_id, grace.as_secs()).await?;
+        done.blobs += self.reclaim_stored(backend_id, grace).await?;
+        Ok(())
     }
 
     async fn expire_uploads(&self, expiry_seconds: u64) -> Result<u64> {

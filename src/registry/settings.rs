@@ -37,6 +37,13 @@ pub struct RegistrySettings {
     /// `default`, which never expires unless it is defined otherwise.
     #[serde(skip)]
     pub retention_classes: Vec<RetentionClassSettings>,
+    /// Which backend takes the bytes of which packages, in order: the first that matches wins; the one
+    /// under the data directory takes the rest.
+    #[serde(skip)]
+    pub backend_rules: Vec<BackendRule>,
+    /// The backend that `archive_then_purge` copies to.
+    #[serde(skip)]
+    pub archive_backend: Option<String>,
     /// Rules for new packages, in order; of several that match, the first that names a value wins.
     #[serde(skip)]
     pub package_rules: Vec<PackageRule>,
@@ -123,6 +130,26 @@ impl RetentionClassSettings {
     }
 }
 
+/// One `[[backend_rules]]` entry: where the bytes of new files are placed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackendRule {
+    /// A pattern of producers, with `*` and `?`; absent: any.
+    pub producer: Option<String>,
+    /// A pattern of retention classes; absent: any.
+    pub retention_class: Option<String>,
+    /// The backend.
+    pub backend: String,
+}
+
+/// What happens at the end of packages (`[retention]`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndSettings {
+    /// The backend that `archive_then_purge` copies to; absent: no class may ask for it.
+    pub archive_backend: Option<String>,
+}
+
 /// One `[[package_rules]]` entry: what a new package gets when its request does not say.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -156,6 +183,8 @@ impl Default for RegistrySettings {
             janitor: JanitorSettings::default(),
             verification: VerificationSettings::default(),
             retention_classes: Vec::new(),
+            backend_rules: Vec::new(),
+            archive_backend: None,
             package_rules: Vec::new(),
         }
     }

@@ -151,7 +151,9 @@ impl Registry {
         }
         let mut plan = HashPlan::part(algorithms);
         plan.sha256 = source.claims().payload_sha256.is_some();
+        let backend = self.backend_of_package(upload.package_id).await?;
         let ingest = self.inner.blobs.begin_stored(&plan, source.size_hint());
+        let ingest = ingest.on(&backend)?;
         let staged = take_in(ingest, source).await?;
         let published = staged.publish().await?;
         let Placement::Stored(receipt) = published.placement else {

@@ -13,6 +13,7 @@
     reason = "a test fails where it unwraps, and reads best as one story"
 )]
 
+mod backends;
 mod buckets;
 mod conditions;
 mod consumers;

@@ -7,7 +7,9 @@ use crate::support::{House, bytes};
 fn blobs(folder: &Path) -> usize {
     let fan_out = std::fs::read_dir(folder.join("blobs")).unwrap();
     fan_out
-        .flat_map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .flat_map(|path| std::fs::read_dir(path).unwrap())
         .filter(|entry| entry.as_ref().unwrap().file_name().len() == 64)
         .count()
 }

@@ -7,6 +7,14 @@ CREATE TABLE inline_blobs (
     created_at  BIGINT NOT NULL
 );
 
+-- The directories of local backends, by the mark that each bears.
+CREATE TABLE stores (
+    backend_id  TEXT   PRIMARY KEY,
+    store_id    TEXT   NOT NULL,
+    -- Whether the mark has been written: from then on a directory without it is not the store.
+    is_marked   BIGINT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE uploads (
     id                  BLOB   PRIMARY KEY,
     package_id          BLOB   NOT NULL,
