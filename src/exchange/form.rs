@@ -4,6 +4,7 @@
 //! before anything is stored: a form that breaks off leaves nothing behind.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,7 +28,13 @@ pub const MAX_FIELDS: usize = 256;
 /// The field that is the file. It ends what counts of a form.
 const FILE: &str = "file";
 
-/// A form whose fields have been read, and whose file has not.
+/// What of a refused form is read on, so that a browser that is still sending sees why.
+const READ_ON_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long that may take.
+const READ_ON_TIME: Duration = Duration::from_secs(10);
+
+/// A form: once it is read, its fields are here and its file is still to come.
 pub struct Form {
     decoder: FormDecoder,
     payload: Payload,
@@ -38,32 +45,36 @@ pub struct Form {
 }
 
 impl Form {
-    /// Reads a form up to its file. Refuses a body that is no form (`MalformedPOSTRequest`), has no
-    /// file (`IncorrectNumberOfFilesInPostRequest`) or too much before it
-    /// (`MaxPostPreDataLengthExceeded`).
-    pub async fn read(payload: Payload, content_type: &str) -> Result<Self, Fault> {
+    /// A form of which nothing has been read. Another body is 412 `PreconditionFailed`.
+    pub fn new(payload: Payload, content_type: &str) -> Result<Self, Fault> {
         let Some(boundary) = boundary(content_type)? else {
             return Err(Fault::new(Code::PreconditionFailed).detail(
                 "Condition",
                 "Bucket POST must be of the enclosure-type multipart/form-data",
             ));
         };
-        let mut form = Self {
+        Ok(Self {
             decoder: FormDecoder::new(&boundary),
             payload,
             fields: FormFields::new(),
             file_name: None,
-        };
+        })
+    }
+
+    /// Reads the fields, up to the file. Refuses a body that is no form (`MalformedPOSTRequest`), has
+    /// no file (`IncorrectNumberOfFilesInPostRequest`) or too much before it
+    /// (`MaxPostPreDataLengthExceeded`).
+    pub async fn read_fields(&mut self) -> Result<(), Fault> {
         let mut bytes = 0;
         for _ in 0..=MAX_FIELDS {
-            let FormStep::Part(head) = form.step().await.map_err(form_fault)? else {
+            let FormStep::Part(head) = self.step().await.map_err(form_fault)? else {
                 return Err(Fault::new(Code::IncorrectNumberOfFilesInPostRequest));
             };
             if head.name.eq_ignore_ascii_case(FILE) {
-                form.file_name = head.file_name;
-                return Ok(form);
+                self.file_name = head.file_name;
+                return Ok(());
             }
-            form.read_field(head, &mut bytes).await?;
+            self.read_field(head, &mut bytes).await?;
         }
         Err(Fault::new(Code::MaxPostPreDataLengthExceeded))
     }
@@ -114,12 +125,12 @@ impl Form {
     }
 
     /// The file, of which so many bytes are wanted; `headers` are the fields that speak of it.
-    pub fn into_file(
-        self,
+    pub fn file(
+        &mut self,
         length: RangeInclusive<u64>,
         headers: &HeaderMap,
         max_bytes: u64,
-    ) -> Result<FormFile, Fault> {
+    ) -> Result<FormFile<'_>, Fault> {
         Ok(FormFile {
             least_bytes: *length.start(),
             most_bytes: max_bytes.min(*length.end()),
@@ -127,6 +138,21 @@ impl Form {
             checksums: BodyChecksums::parse(headers)?,
             received_bytes: 0,
         })
+    }
+
+    /// Reads on what was left when the form was refused, within bounds. A browser reads no answer
+    /// before it has sent everything, and a connection that closes on it takes the answer along.
+    pub async fn read_on(mut self) {
+        let read = async {
+            let mut bytes = 0;
+            while bytes < READ_ON_BYTES {
+                match self.payload.next_chunk().await {
+                    Ok(Some(chunk)) => bytes += chunk.len(),
+                    Ok(None) | Err(_) => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(READ_ON_TIME, read).await;
     }
 }
 
@@ -143,8 +169,8 @@ pub fn form_fault(error: SourceError) -> Fault {
 }
 
 /// The file of a form.
-pub struct FormFile {
-    form: Form,
+pub struct FormFile<'f> {
+    form: &'f mut Form,
     checksums: BodyChecksums,
     least_bytes: u64,
     most_bytes: u64,
@@ -152,7 +178,7 @@ pub struct FormFile {
 }
 
 #[async_trait]
-impl ByteSource for FormFile {
+impl ByteSource for FormFile<'_> {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>, SourceError> {
         if let FormStep::Data(bytes) = self.form.step().await? {
             self.received_bytes += bytes.len() as u64;

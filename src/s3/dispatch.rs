@@ -63,7 +63,8 @@ pub async fn dispatch(
         Operation::PutBucketCors => cors::put_bucket_cors(request, context).await,
         Operation::DeleteBucketCors => cors::delete_bucket_cors(request, context).await,
         Operation::Preflight => cors::preflight(request, context).await,
-        Operation::PostObject => post_form::post_object(request, context).await,
+        // Its state is large, and is not to be that of every request.
+        Operation::PostObject => Box::pin(post_form::post_object(request, context)).await,
         Operation::GetBucketOwnershipControls => {
             ownership::get_ownership_controls(request, context).await
         }

@@ -30,6 +30,7 @@ pub struct CorsRules {
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CorsRule {
     #[serde(rename = "ID")]
     id: Option<String>,
@@ -283,6 +284,7 @@ mod tests {
             "<CORSRule>",
             "<Other/>x<",
             &rule("<MaxAgeSeconds>a</MaxAgeSeconds>"),
+            &rule(&format!("{GET_ANY}<AllowedColour>red</AllowedColour>")),
         ] {
             assert!(
                 matches!(rules(malformed), Err(CorsError::Xml(_))),

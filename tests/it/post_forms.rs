@@ -471,3 +471,39 @@ fn a_large_form_takes_little_memory() {
     let grown = peak() - before;
     assert!(grown < 64, "{grown} MiB more");
 }
+
+#[test]
+fn a_browser_sees_why_a_large_form_is_refused() {
+    let server = Server::start();
+    server.make_bucket("bucket");
+    let small = policy(
+        "bucket",
+        &format!("{KEY}, [\"content-length-range\", 0, 1000]"),
+    );
+    let file = vec![7; 8 << 20];
+    // Nothing is read before everything is sent.
+    for (form, status, code) in [
+        (
+            Form::new(&[("key", "k")], &file).signed(Version::V4, &small),
+            400,
+            "EntityTooLarge",
+        ),
+        (Form::new(&[("key", "k")], &file), 403, "AccessDenied"),
+        (
+            Form::new(&[("key", "k")], &file).signed(Version::V2, &policy("other", KEY)),
+            403,
+            "AccessDenied",
+        ),
+    ] {
+        let body = form.body();
+        let mut connection = server.connect();
+        connection.send(form.head(&server, "/bucket", body.len()));
+        connection.send(&body);
+        connection.answer().expect_fault(status, code);
+        // The connection is as good as new.
+        let list = server
+            .call("GET", "/bucket?list-type=2")
+            .send_on(&mut connection);
+        assert_eq!(list.expect(200).element("KeyCount").as_deref(), Some("0"));
+    }
+}

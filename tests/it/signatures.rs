@@ -1,9 +1,14 @@
 //! Only who holds a key is served, whatever the form of the signature and of the body; and what a
 //! signature does not cover is refused.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
 use crate::support::call::{Call, Signature};
 use crate::support::connection::Answer;
-use crate::support::server::Server;
+use crate::support::server::{ACCESS_KEY, SECRET_KEY, Server};
 use crate::support::sign::Signer;
 
 const SIGNED: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
@@ -139,6 +144,64 @@ fn who_cannot_sign_is_refused() {
         eprintln!("{what}");
         call.send().expect_fault(status, code);
     }
+}
+
+/// A request that is signed in version 2, in the header.
+fn signed_in_version_2<'s>(server: &'s Server, method: &str, target: &str, body: &str) -> Call<'s> {
+    let date = chrono::Utc::now()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    let mut mac = Hmac::<Sha1>::new_from_slice(SECRET_KEY.as_bytes()).unwrap();
+    mac.update(format!("{method}\n\n\n{date}\n{target}").as_bytes());
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    server
+        .call(method, target)
+        .signed(Signature::None)
+        .header("date", &date)
+        .unsigned_header("authorization", &format!("AWS {ACCESS_KEY}:{signature}"))
+        .body(body)
+}
+
+#[test]
+fn version_2_in_the_header_is_taken_where_it_is_set() {
+    let server = Server::start();
+    signed_in_version_2(&server, "PUT", "/bucket/", "")
+        .send()
+        .expect_fault(400, "InvalidRequest");
+    let server = server.restart_with("[auth]\nsigv2 = \"all\"\n");
+    let send = |method: &str, target: &str, body: &str| {
+        signed_in_version_2(&server, method, target, body).send()
+    };
+    send("PUT", "/bucket/", "").expect(200);
+    send("PUT", "/bucket/dir/a%20b", "hello").expect(200);
+    assert_eq!(
+        send("GET", "/bucket/dir/a%20b", "").expect(200).body,
+        b"hello"
+    );
+    send("HEAD", "/bucket/dir/a%20b", "").expect(200);
+    send("GET", "/bucket/?location", "").expect(200);
+    send("GET", "/bucket/?cors", "").expect_fault(404, "NoSuchCORSConfiguration");
+    let opened = send("POST", "/bucket/big?uploads", "").expect(200);
+    let upload = opened.element("UploadId").unwrap();
+    let part = format!("/bucket/big?partNumber=1&uploadId={upload}");
+    let etag = send("PUT", &part, "part")
+        .expect(200)
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    let list = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>\
+         </CompleteMultipartUpload>"
+    );
+    let complete = format!("/bucket/big?uploadId={upload}");
+    send("POST", &complete, &list).expect(200);
+    send("DELETE", "/bucket/dir/a%20b", "").expect(204);
+    send("GET", "/bucket/big", "").expect(200);
+    // The date is signed, and what is not signed is not done.
+    signed_in_version_2(&server, "GET", "/bucket/big", "")
+        .unsigned_header("x-amz-meta-a", "1")
+        .send()
+        .expect_fault(403, "SignatureDoesNotMatch");
 }
 
 #[test]

@@ -38,8 +38,19 @@ pub async fn post_object(mut request: Request, context: &Context) -> Result<Repl
         .header("content-type")
         .unwrap_or_default()
         .to_owned();
-    let mut form = Form::read(request.payload.take_out(), &content_type).await?;
-    expand_file_name(&mut form);
+    let mut form = Form::new(request.payload.take_out(), &content_type)?;
+    match take_in(&mut form, request, context).await {
+        Ok(reply) => Ok(reply),
+        Err(fault) => {
+            form.read_on().await;
+            Err(fault)
+        }
+    }
+}
+
+async fn take_in(form: &mut Form, mut request: Request, context: &Context) -> Result<Reply, Fault> {
+    form.read_fields().await?;
+    expand_file_name(form);
     let fields = form.fields.clone();
     let key = find_key(&fields)?;
     let claim = FormClaim::find(&fields)?;
@@ -64,7 +75,7 @@ pub async fn post_object(mut request: Request, context: &Context) -> Result<Repl
         .await
         .map_err(|error| about_key(error.into(), &request))?;
     let max_bytes = context.settings.max_body_bytes;
-    let mut file = form.into_file(length, request.headers(), max_bytes)?;
+    let mut file = form.file(length, request.headers(), max_bytes)?;
     match context.registry.ingest_file(command, &mut file).await {
         Ok(stored) => answer(&fields, &stored, &location(&request, context), &request),
         Err(Error::Source(error)) => Err(form_fault(error)),
