@@ -69,8 +69,9 @@ def not_built(_: Boto3, t: Trial) -> None:
     bucket = t.bucket()
     t.s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
     for call, more in (
-        (t.s3.get_bucket_accelerate_configuration, {}),
-        (t.s3.list_bucket_inventory_configurations, {}),
+        (t.s3.put_bucket_accelerate_configuration,
+         {"AccelerateConfiguration": {"Status": "Enabled"}}),
+        (t.s3.put_bucket_logging, {"BucketLoggingStatus": {}}),
         (t.s3.get_object_torrent, {"Key": "k"}),
         (t.s3.restore_object, {"Key": "k"}),
         (t.s3.put_bucket_request_payment, {"RequestPaymentConfiguration": {"Payer": "Requester"}}),
