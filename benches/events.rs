@@ -155,6 +155,7 @@ fn package() -> PackageRecord {
         last_sequence: Sequence(0),
         file_count: FILES,
         total_bytes: 4096 * FILES,
+        archive_backend: None,
     }
 }
 

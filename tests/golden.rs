@@ -13,7 +13,7 @@ use holdfast::domain::configuration::ConfigurationKind;
 use holdfast::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use holdfast::domain::event::{
     BlobReclaimed, ConfigurationSet, DeletionEligible, EligibilityRevoked, Event, FileIngested,
-    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationVerified,
+    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationAdded, LocationVerified,
     MetadataSchemaRegistered, PackageCreated, PackageDeleted, PackageFinalized,
     PackageMetadataUpdated, Recorded, RetentionDefaultApplied, RetentionExtended,
     VerificationCompleted,
@@ -199,6 +199,18 @@ fn file_ingested_in_parts() -> FileIngested {
     event
 }
 
+fn package_archived() -> Event {
+    let mut event = package_deleted(
+        "retention ended",
+        "archive_then_purge",
+        Some(ContentAddress(*blake3::hash(HELLO).as_bytes())),
+    );
+    if let Event::PackageDeleted(event) = &mut event {
+        event.archive_backend = Some("cold".to_owned());
+    }
+    event
+}
+
 fn package_deleted(reason: &str, strategy: &str, manifest: Option<ContentAddress>) -> Event {
     Event::PackageDeleted(PackageDeleted {
         package_id: package_id(),
@@ -208,6 +220,7 @@ fn package_deleted(reason: &str, strategy: &str, manifest: Option<ContentAddress
         file_count: manifest.map_or(0, |_| 3),
         total_bytes: manifest.map_or(0, |_| 76_808),
         expires_at: manifest.map(|_| at("2027-11-23T08:15:00+00:00")),
+        archive_backend: None,
     })
 }
 
@@ -487,6 +500,19 @@ fn verification_events() -> Vec<(&'static str, Event)> {
             "verification_completed_scoped",
             completed(Some(package_id), Some("local"), [0; 5]),
         ),
+        (
+            "location_added",
+            Event::LocationAdded(LocationAdded {
+                package_id,
+                file_id: file_id(FILE),
+                location_id: LOCATION.parse().unwrap(),
+                backend_id: "cold".to_owned(),
+                object_key: address(HELLO).to_hex(),
+                address: address(HELLO),
+                size_bytes: HELLO.len() as u64,
+            }),
+        ),
+        ("package_deleted_archived", package_archived()),
     ]
 }
 
@@ -550,6 +576,7 @@ fn manifest_with(change: impl Fn(&mut FileRecord)) -> Vec<u8> {
         last_sequence: Sequence(5),
         file_count: 3,
         total_bytes: 76_808,
+        archive_backend: None,
     };
     let provenance = json!({
         "source_commits": {"holdfast": "8b1a9953c4611296a827abf8c47804d7"},

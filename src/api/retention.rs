@@ -183,12 +183,6 @@ impl ClassForm {
         let fallback = RetentionClass::unlimited(id);
         let strategy = self.deletion_strategy.as_deref();
         let strategy = word(strategy, "deletion_strategy", DeletionStrategy::parse)?;
-        if strategy == Some(DeletionStrategy::ArchiveThenPurge) {
-            return Err(Fault::new(Code::NotImplemented).message(
-                "The deletion strategy archive_then_purge needs a second backend, which is not \
-                 built yet. Use manual or purge.",
-            ));
-        }
         let lock_mode = word(self.lock_mode.as_deref(), "lock_mode", LockMode::parse)?;
         let anchor = word(self.anchor.as_deref(), "anchor", Anchor::parse)?;
         Ok(RetentionClass {

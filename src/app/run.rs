@@ -123,9 +123,16 @@ async fn run(settings: Settings, root: &RootKey) -> Result<(), Failure> {
         let sweeper = tokio::spawn({
             let registry = registry.clone();
             let period = Duration::from_secs(settings.janitor.sweep_interval_seconds);
+            let order = stopping.clone();
             every(period, stopping.clone(), move || {
-                let registry = registry.clone();
-                async move { sweep(&registry).await }
+                let (registry, order) = (registry.clone(), order.clone());
+                async move {
+                    tokio::select! {
+                        // What is being archived goes on after the next start.
+                        () = order.cancelled() => {}
+                        () = sweep(&registry) => {}
+                    }
+                }
             })
         });
         let verifier = tokio::spawn(verify_by_the_clock(

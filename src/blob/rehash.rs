@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use crate::blob::blobs::Blobs;
 use crate::blob::read::BlobRef;
-use crate::blob::store::{BlobError, Patience, RawBlob};
+use crate::blob::store::{BlobError, Patience, RawBlob, Receipt};
 use crate::domain::digest::ContentAddress;
 use crate::domain::hashers::{HashPlan, Hashers, WholeHasher};
 
@@ -66,39 +66,55 @@ impl Blobs {
     pub async fn rewrite<E: From<BlobError>>(
         &self,
         blob: &BlobRef,
-        mut source: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        source: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<(), E> {
-        let plan = HashPlan {
-            checksums: Vec::new(),
-            sha256: false,
-            md5: false,
-        };
-        let mut hashers = Hashers::new(&plan);
-        let store = self.store(&blob.backend_id)?;
-        let mut writer = store.begin(Some(blob.size_bytes)).await?;
-        while let Some(bytes) = source.next().await {
-            let bytes = bytes?;
-            hashers.update(&bytes);
-            writer.write(bytes).await?;
-        }
-        let (digests, tree) = hashers.finish();
-        if digests.address != blob.address {
-            let error = BlobError::Corrupt {
-                backend_id: blob.backend_id.clone(),
-                address: blob.address,
-                detail: format!("the copy's bytes are those of {}", digests.address),
-            };
-            return Err(error.into());
-        }
-        // A deletion under way would take the fresh bytes with it.
-        let _pin = self.pin(blob.address).await?;
-        let receipt = writer.publish(blob.address, tree).await?;
+        let (address, size_bytes) = (blob.address, blob.size_bytes);
+        let copied = self.copy_in(&blob.backend_id, address, size_bytes, source);
+        let (receipt, _) = copied.await?;
         if receipt.object_key != blob.object_key {
             let cause = io::Error::other("the store put the bytes under another key");
             let backend_id = blob.backend_id.clone();
             return Err(BlobError::Unavailable { backend_id, cause }.into());
         }
         Ok(())
+    }
+
+    /// Writes the bytes of an address to a store: durable when this answers, with where they are and
+    /// their SHA-256. Nothing changes unless the bytes that come are those of the address.
+    pub async fn copy_in<E: From<BlobError>>(
+        &self,
+        backend_id: &str,
+        address: ContentAddress,
+        size_bytes: u64,
+        mut source: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<(Receipt, [u8; 32]), E> {
+        let plan = HashPlan {
+            checksums: Vec::new(),
+            sha256: true,
+            md5: false,
+        };
+        let mut hashers = Hashers::new(&plan);
+        let store = self.store(backend_id)?;
+        let mut writer = store.begin(Some(size_bytes)).await?;
+        while let Some(bytes) = source.next().await {
+            let bytes = bytes?;
+            hashers.update(&bytes);
+            writer.write(bytes).await?;
+        }
+        let (digests, tree) = hashers.finish();
+        let sha256 = digests.sha256.unwrap_or_default();
+        if digests.address != address {
+            let error = BlobError::Corrupt {
+                backend_id: backend_id.to_owned(),
+                address,
+                detail: format!("the copy's bytes are those of {}", digests.address),
+            };
+            return Err(error.into());
+        }
+        // A deletion under way would take the fresh bytes with it.
+        let _pin = self.pin(address).await?;
+        let receipt = writer.publish(address, tree).await?;
+        Ok((receipt, sha256))
     }
 }
 

@@ -40,7 +40,7 @@ where
     row.map(|row| Columns::new(&row).bytes()).transpose()
 }
 
-/// Whether any file or any part of an open upload refers to a blob.
+/// Whether any file, those of archived packages too, or any part of an open upload refers to a blob.
 pub async fn is_referenced<'e, E>(
     executor: E,
     address: ContentAddress,
@@ -53,6 +53,7 @@ where
         "SELECT CAST(EXISTS (SELECT 1 FROM storage_locations WHERE content_address = $1 \
          AND backend_id = $2) OR EXISTS (SELECT 1 FROM part_references WHERE content_address = $1 \
          AND backend_id = $2) OR EXISTS (SELECT 1 FROM upload_parts WHERE address = $1 \
+         AND backend_id = $2) OR EXISTS (SELECT 1 FROM archived_files WHERE content_address = $1 \
          AND backend_id = $2) AS BIGINT)",
     )
     .bind(address.0.to_vec())

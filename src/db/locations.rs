@@ -14,6 +14,7 @@ use crate::db::script::Script;
 use crate::domain::digest::ContentAddress;
 use crate::domain::file::FileRecord;
 use crate::domain::ids::{FileId, LocationId, PackageId};
+use crate::domain::name::ObjectKey;
 use crate::domain::scrub::LocationStatus;
 
 /// A file with one of its locations, and what is known of the bytes there.
@@ -231,6 +232,100 @@ where
     rows.iter()
         .map(|row| read_record(&mut Columns::new(row)))
         .collect()
+}
+
+/// Current files of a package, behind a key, that are not whole and sound on a backend.
+pub async fn page_not_on<'e, E>(
+    executor: E,
+    package: PackageId,
+    backend_id: &str,
+    after: Option<&ObjectKey>,
+    limit: usize,
+) -> Result<Vec<FileRecord>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT {RECORD_COLUMNS} FROM objects o JOIN files f ON f.id = o.file_id \
+             JOIN storage_locations l ON l.file_id = f.id AND l.id = \
+             (SELECT MIN(m.id) FROM storage_locations m WHERE m.file_id = f.id) \
+             WHERE o.package_id = $1 AND o.relative_path > $2 AND NOT EXISTS ({SOUND_AND_WHOLE} \
+             AND a.file_id = o.file_id AND a.backend_id = $3) \
+             ORDER BY o.relative_path LIMIT $4"
+        )
+    });
+    let rows = sqlx::query(TEXT.as_str())
+        .bind(package.as_bytes().to_vec())
+        .bind(after.map(|key| key.as_bytes().to_vec()).unwrap_or_default())
+        .bind(backend_id.to_owned())
+        .bind(limit as i64)
+        .fetch_all(executor)
+        .await?;
+    rows.iter()
+        .map(|row| read_record(&mut Columns::new(row)))
+        .collect()
+}
+
+/// Locations whose object holds a whole file and is not known to be damaged.
+const SOUND_AND_WHOLE: &str = "SELECT 1 FROM storage_locations a WHERE a.object_key <> 'parts' \
+    AND a.status <> 'failed'";
+
+/// How many current files of a package are not whole and sound on a backend.
+pub async fn count_not_on<'e, E>(executor: E, package: PackageId, backend_id: &str) -> Result<u64>
+where
+    E: Executor<'e, Database = Any>,
+{
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM objects o WHERE o.package_id = $1 \
+             AND NOT EXISTS ({SOUND_AND_WHOLE} AND a.file_id = o.file_id AND a.backend_id = $2)"
+        )
+    });
+    let row = sqlx::query(TEXT.as_str())
+        .bind(package.as_bytes().to_vec())
+        .bind(backend_id.to_owned())
+        .fetch_one(executor)
+        .await?;
+    Columns::new(&row).unsigned()
+}
+
+/// Whether a file has a location on a backend that holds all of it.
+pub async fn is_on<'e, E>(executor: E, file: FileId, backend_id: &str) -> Result<bool>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let row = sqlx::query(
+        "SELECT id FROM storage_locations WHERE file_id = $1 AND backend_id = $2 \
+         AND object_key <> 'parts' LIMIT 1",
+    )
+    .bind(file.as_bytes().to_vec())
+    .bind(backend_id.to_owned())
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.is_some())
+}
+
+/// An object that should hold this content on a backend, of a file or of an archived one.
+pub async fn find_object<'e, E>(
+    executor: E,
+    address: ContentAddress,
+    backend_id: &str,
+) -> Result<Option<String>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let row = sqlx::query(
+        "SELECT object_key FROM storage_locations WHERE content_address = $1 \
+         AND backend_id = $2 AND object_key <> 'parts' AND status <> 'failed' UNION ALL \
+         SELECT object_key FROM archived_files WHERE content_address = $1 AND backend_id = $2 \
+         LIMIT 1",
+    )
+    .bind(address.0.to_vec())
+    .bind(backend_id.to_owned())
+    .fetch_optional(executor)
+    .await?;
+    row.map(|row| Columns::new(&row).text()).transpose()
 }
 
 /// Some of the files that have this content as a part on another backend.

@@ -27,5 +27,6 @@ pub mod sealing;
 pub mod stores;
 pub mod tx;
 pub mod uploads;
+pub mod view_retention;
 pub mod view_statements;
 pub mod views;

@@ -17,7 +17,7 @@ use crate::domain::package::{Package, PackageRecord, PackageStatus, WriteMode};
 const RECORD: &str = "SELECT p.id, p.bucket, p.name, p.producer, p.subject, p.retention_class, \
     p.metadata, p.metadata_schema_id, p.tags, p.write_mode, p.owner, p.status, p.created_at, \
     p.finalized_at, r.current_expires_at, p.manifest_address, p.last_sequence, p.file_count, \
-    p.total_bytes FROM packages p LEFT JOIN retention_state r ON r.package_id = p.id ";
+    p.total_bytes, p.archive_backend FROM packages p LEFT JOIN retention_state r ON r.package_id = p.id ";
 
 /// The state that decisions read, and until when a finalize has closed the package for writes.
 #[derive(Debug, Clone)]
@@ -275,6 +275,7 @@ fn record(row: &AnyRow) -> Result<PackageRecord> {
         last_sequence: columns.sequence()?,
         file_count: columns.unsigned()?,
         total_bytes: columns.unsigned()?,
+        archive_backend: columns.text_or_null()?,
     })
 }
 

@@ -95,6 +95,7 @@ async fn digest_view(connection: &mut AnyConnection, table: &str) -> Result<(Str
         "bucket_configurations" => "package_id, kind",
         "objects" => "package_id, relative_path",
         "storage_locations" => "file_id, id",
+        "archived_files" => "file_id",
         _ => "content_address, backend_id, file_id",
     };
     let text = format!("SELECT * FROM {table} ORDER BY {order}");

@@ -133,7 +133,7 @@ where
 {
     let rows = sqlx::query(
         "SELECT r.package_id FROM retention_state r JOIN packages p ON p.id = r.package_id \
-         WHERE r.eligible_since IS NOT NULL AND r.deletion_strategy = 'purge' \
+         WHERE r.eligible_since IS NOT NULL AND r.deletion_strategy IN ('purge', 'archive_then_purge') \
          AND p.status = 'finalized' AND r.eligible_since + r.grace_seconds * 1000000 <= $1 \
          AND r.package_id > $2 ORDER BY r.package_id LIMIT $3",
     )

@@ -11,25 +11,28 @@ use sqlx::AnyConnection;
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
 use crate::db::script::{Script, Values};
+use crate::db::view_retention::{
+    define_class, delete_hold, insert_hold, insert_retention, set_eligible, set_expiry,
+};
 use crate::db::view_statements::{
     DELETE_FILES, DELETE_LOCATIONS, DELETE_OBJECTS, DELETE_PART_REFERENCES, INSERT_FILES,
     INSERT_LOCATIONS, INSERT_PART_REFERENCES, SET_FAILED, SET_VERIFIED, UPSERT_OBJECTS,
 };
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
-    ConfigurationSet, Event, FileIngested, HoldApplied, HoldReleased, MetadataSchemaRegistered,
-    PackageCreated, PackageMetadataUpdated, Recorded, RetentionDefaultApplied,
+    ConfigurationSet, Event, FileIngested, LocationAdded, MetadataSchemaRegistered, PackageCreated,
+    PackageMetadataUpdated, Recorded,
 };
+use crate::domain::file::PARTS_OBJECT_KEY;
 use crate::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::PackageStatus;
 use crate::domain::payload::{LOCATION_RECORDED, RETRIEVAL_TIER, encode_attributes};
-use crate::domain::retention::RetentionClass;
 use crate::domain::schema::{canonical_schema, schema_digest};
 use crate::domain::scrub::LocationStatus;
 
 /// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
-pub const VIEW_TABLES: [&str; 10] = [
+pub const VIEW_TABLES: [&str; 11] = [
     "packages",
     "retention_classes",
     "retention_state",
@@ -37,6 +40,7 @@ pub const VIEW_TABLES: [&str; 10] = [
     "files",
     "objects",
     "storage_locations",
+    "archived_files",
     "part_references",
     "metadata_schemas",
     "bucket_configurations",
@@ -99,6 +103,8 @@ struct Outcome<'e> {
     gone: Vec<FileId>,
     /// The current file of each key that changed.
     current: BTreeMap<(PackageId, &'e ObjectKey), Option<FileId>>,
+    /// Further locations of files that are not gone again.
+    located: BTreeMap<(FileId, LocationId), &'e LocationAdded>,
     /// What was last found at locations that were read again.
     verified: BTreeMap<(FileId, LocationId), LocationStatus>,
     packages: HashMap<PackageId, PackageChange<'e>>,
@@ -117,6 +123,7 @@ struct PackageChange<'e> {
 struct PackageEnd {
     status: PackageStatus,
     manifest: Option<(ContentAddress, Sequence, Timestamp)>,
+    archive_backend: Option<String>,
 }
 
 impl<'e> Outcome<'e> {
@@ -151,6 +158,7 @@ impl<'e> Outcome<'e> {
                 self.package(event.package_id).end = Some(PackageEnd {
                     status: PackageStatus::Finalized,
                     manifest: Some(manifest),
+                    archive_backend: None,
                 });
             }
             Event::PackageDeleted(event) => {
@@ -160,7 +168,12 @@ impl<'e> Outcome<'e> {
                 package.end = Some(PackageEnd {
                     status: PackageStatus::Deleted,
                     manifest,
+                    archive_backend: event.archive_backend.clone(),
                 });
+            }
+            Event::LocationAdded(event) => {
+                let place = (event.file_id, event.location_id);
+                self.located.insert(place, event);
             }
             Event::LocationVerified(event) => {
                 let status = match event.mismatch {
@@ -177,6 +190,7 @@ impl<'e> Outcome<'e> {
 
     fn drop_file(&mut self, package_id: PackageId, id: FileId) {
         self.package(package_id).file_count -= 1;
+        self.located.retain(|(file, _), _| *file != id);
         match self.added.remove(&id) {
             Some((_, file)) => self.package(package_id).total_bytes -= to_int(file.size_bytes),
             None => self.gone.push(id),
@@ -186,6 +200,7 @@ impl<'e> Outcome<'e> {
     async fn write(mut self, connection: &mut AnyConnection, script: &mut Script) -> Result<()> {
         self.remove_gone(connection, script).await?;
         self.insert_files(script);
+        self.insert_further_locations(script);
         self.insert_part_references(script);
         self.set_statuses(script);
         self.write_current(script);
@@ -246,6 +261,20 @@ impl<'e> Outcome<'e> {
                 .bind(file.location.backend_id.clone())
                 .bind(file.address.0.to_vec())
                 .bind(file.location.object_key.clone())
+                .bind(RETRIEVAL_TIER)
+                .bind(LOCATION_RECORDED)
+        });
+    }
+
+    fn insert_further_locations(&self, script: &mut Script) {
+        let located: Vec<_> = self.located.values().collect();
+        INSERT_LOCATIONS.add(script, &located, |values, event| {
+            values
+                .bind(event.file_id.as_bytes().to_vec())
+                .bind(event.location_id.as_bytes().to_vec())
+                .bind(event.backend_id.clone())
+                .bind(event.address.0.to_vec())
+                .bind(event.object_key.clone())
                 .bind(RETRIEVAL_TIER)
                 .bind(LOCATION_RECORDED)
         });
@@ -338,31 +367,6 @@ fn insert_package(script: &mut Script, recorded: &Recorded, event: &PackageCreat
     );
 }
 
-fn define_class(script: &mut Script, recorded: &Recorded, class: &RetentionClass) {
-    script.add(
-        "INSERT INTO retention_classes (id, default_duration_seconds, deletion_strategy, \
-         lock_mode, anchor, grace_seconds, defined_at, sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (id) DO UPDATE SET \
-         default_duration_seconds = excluded.default_duration_seconds, \
-         deletion_strategy = excluded.deletion_strategy, lock_mode = excluded.lock_mode, \
-         anchor = excluded.anchor, grace_seconds = excluded.grace_seconds, \
-         defined_at = excluded.defined_at, sequence = excluded.sequence",
-        |values| {
-            values
-                .bind(class.id.clone())
-                .bind(class.default_duration_seconds.map(to_int))
-                .bind(class.deletion_strategy.as_str())
-                .bind(class.lock_mode.as_str())
-                .bind(class.anchor.as_str())
-                .bind(to_int(class.grace_seconds))
-                .bind(recorded.created_at.0)
-                .bind(to_int(recorded.sequence.0))
-        },
-    );
-}
-
-/// The class is taken as it stands at this place of the log. A package's second such event, at its
-/// finalize, only sets the expiry.
 fn insert_schema(script: &mut Script, recorded: &Recorded, event: &MetadataSchemaRegistered) {
     let canonical = canonical_schema(&event.json_schema);
     let digest = schema_digest(&canonical);
@@ -379,110 +383,6 @@ fn insert_schema(script: &mut Script, recorded: &Recorded, event: &MetadataSchem
                 .bind(to_int(recorded.sequence.0))
                 .bind(recorded.created_at.0)
                 .bind(recorded.actor.clone())
-        },
-    );
-}
-
-fn insert_retention(script: &mut Script, recorded: &Recorded, event: &RetentionDefaultApplied) {
-    let fallback = RetentionClass::unlimited(&event.retention_class);
-    script.add(
-        "INSERT INTO retention_state (package_id, effective_class, default_duration_seconds, \
-         deletion_strategy, lock_mode, anchor, grace_seconds, current_expires_at, \
-         eligible_since, last_sequence) SELECT v.column1, v.column2, v.column3, \
-         COALESCE(c.deletion_strategy, v.column4), COALESCE(c.lock_mode, v.column5), \
-         COALESCE(c.anchor, v.column6), COALESCE(c.grace_seconds, v.column7), v.column8, \
-         v.column9, v.column10 FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) v \
-         LEFT JOIN retention_classes c ON c.id = v.column2 WHERE 1 = 1 \
-         ON CONFLICT (package_id) DO UPDATE SET \
-         current_expires_at = excluded.current_expires_at, \
-         last_sequence = excluded.last_sequence",
-        |values| {
-            values
-                .bind(event.package_id.as_bytes().to_vec())
-                .bind(event.retention_class.clone())
-                .bind(event.default_duration_seconds.map(to_int))
-                .bind(fallback.deletion_strategy.as_str())
-                .bind(fallback.lock_mode.as_str())
-                .bind(fallback.anchor.as_str())
-                .bind(to_int(fallback.grace_seconds))
-                .bind(event.expires_at.map(|at| at.0))
-                .bind(
-                    event
-                        .is_eligible_for_deletion
-                        .then_some(recorded.created_at.0),
-                )
-                .bind(to_int(recorded.sequence.0))
-        },
-    );
-}
-
-fn set_expiry(
-    script: &mut Script,
-    recorded: &Recorded,
-    id: PackageId,
-    expires_at: Option<Timestamp>,
-) {
-    script.add(
-        "UPDATE retention_state SET current_expires_at = ?, last_sequence = ? \
-         WHERE package_id = ?",
-        |values| {
-            values
-                .bind(expires_at.map(|at| at.0))
-                .bind(to_int(recorded.sequence.0))
-                .bind(id.as_bytes().to_vec())
-        },
-    );
-}
-
-fn set_eligible(script: &mut Script, recorded: &Recorded, id: PackageId, since: Option<Timestamp>) {
-    script.add(
-        "UPDATE retention_state SET eligible_since = ?, last_sequence = ? WHERE package_id = ?",
-        |values| {
-            values
-                .bind(since.map(|at| at.0))
-                .bind(to_int(recorded.sequence.0))
-                .bind(id.as_bytes().to_vec())
-        },
-    );
-}
-
-fn insert_hold(script: &mut Script, recorded: &Recorded, event: &HoldApplied) {
-    script.add(
-        "INSERT INTO holds (package_id, id, kind, reason, applied_at, applied_by, sequence) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-        |values| {
-            values
-                .bind(event.package_id.as_bytes().to_vec())
-                .bind(event.hold_id.as_bytes().to_vec())
-                .bind(event.kind.as_str())
-                .bind(event.reason.clone())
-                .bind(recorded.created_at.0)
-                .bind(recorded.actor.clone())
-                .bind(to_int(recorded.sequence.0))
-        },
-    );
-    touch_retention(script, recorded, event.package_id);
-}
-
-fn delete_hold(script: &mut Script, recorded: &Recorded, event: &HoldReleased) {
-    script.add(
-        "DELETE FROM holds WHERE package_id = ? AND id = ?",
-        |values| {
-            values
-                .bind(event.package_id.as_bytes().to_vec())
-                .bind(event.hold_id.as_bytes().to_vec())
-        },
-    );
-    touch_retention(script, recorded, event.package_id);
-}
-
-fn touch_retention(script: &mut Script, recorded: &Recorded, id: PackageId) {
-    script.add(
-        "UPDATE retention_state SET last_sequence = ? WHERE package_id = ?",
-        |values| {
-            values
-                .bind(to_int(recorded.sequence.0))
-                .bind(id.as_bytes().to_vec())
         },
     );
 }
@@ -540,6 +440,9 @@ fn update_package(script: &mut Script, id: PackageId, change: &PackageChange<'_>
     let Some(end) = &change.end else {
         return;
     };
+    if let Some(backend) = &end.archive_backend {
+        keep_archived(script, id, backend);
+    }
     if end.status == PackageStatus::Deleted {
         drop_contents(script, id);
     }
@@ -554,6 +457,32 @@ fn update_package(script: &mut Script, id: PackageId, change: &PackageChange<'_>
                 .bind(manifest.map(|(_, _, at)| at.0))
                 .bind(manifest.map(|(address, _, _)| address.0.to_vec()))
                 .bind(manifest.map(|(_, sequence, _)| to_int(sequence.0)))
+                .bind(id.as_bytes().to_vec())
+        },
+    );
+}
+
+/// Remembers the copies of a package's files on a backend, which nothing may take.
+fn keep_archived(script: &mut Script, id: PackageId, backend_id: &str) {
+    script.add(
+        "INSERT INTO archived_files (file_id, package_id, content_address, size_bytes, \
+         backend_id, object_key) SELECT f.id, f.package_id, f.address, f.size_bytes, \
+         l.backend_id, MIN(l.object_key) FROM objects o JOIN files f ON f.id = o.file_id \
+         JOIN storage_locations l ON l.file_id = f.id WHERE o.package_id = ? \
+         AND l.backend_id = ? AND l.object_key <> ? \
+         GROUP BY f.id, f.package_id, f.address, f.size_bytes, l.backend_id",
+        |values| {
+            values
+                .bind(id.as_bytes().to_vec())
+                .bind(backend_id.to_owned())
+                .bind(PARTS_OBJECT_KEY)
+        },
+    );
+    script.add(
+        "UPDATE packages SET archive_backend = ? WHERE id = ?",
+        |values| {
+            values
+                .bind(backend_id.to_owned())
                 .bind(id.as_bytes().to_vec())
         },
     );

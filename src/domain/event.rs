@@ -19,6 +19,7 @@ use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::WriteMode;
 use crate::domain::retention::{HoldKind, RetentionClass};
 use crate::domain::schema::SchemaSlug;
+use crate::domain::subject::Subject;
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,54 +58,12 @@ pub enum Event {
     PackageMetadataUpdated(PackageMetadataUpdated),
     /// `v1.storage.location_verified`
     LocationVerified(LocationVerified),
+    /// `v1.storage.location_added`
+    LocationAdded(LocationAdded),
     /// `v1.storage.verification_completed`
     VerificationCompleted(VerificationCompleted),
     /// `v1.package.configuration_set`
     ConfigurationSet(ConfigurationSet),
-}
-
-/// What an event is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// A package.
-    Package(PackageId),
-    /// The retention of a package.
-    Retention(PackageId),
-    /// A retention class.
-    Class(String),
-    /// Stored bytes.
-    Blob(ContentAddress),
-    /// A metadata schema.
-    Schema(SchemaId),
-    /// The stored bytes of a file.
-    StoredFile(PackageId, FileId),
-    /// A verification run.
-    Run(RunId),
-}
-
-impl Subject {
-    /// The word in the log: `package`, `retention`, `class`, `storage`, `schema`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Package(_) => "package",
-            Self::Retention(_) => "retention",
-            Self::Class(_) => "class",
-            Self::Blob(_) | Self::StoredFile(..) | Self::Run(_) => "storage",
-            Self::Schema(_) => "schema",
-        }
-    }
-
-    /// The identifier in the log.
-    pub fn id(&self) -> String {
-        match self {
-            Self::Package(id) | Self::Retention(id) => id.to_string(),
-            Self::Class(id) => id.clone(),
-            Self::Blob(address) => address.to_string(),
-            Self::Schema(id) => id.to_string(),
-            Self::StoredFile(_, id) => id.to_string(),
-            Self::Run(id) => id.to_string(),
-        }
-    }
 }
 
 /// A package came to be.
@@ -275,6 +234,8 @@ pub struct PackageDeleted {
     pub total_bytes: u64,
     /// When its retention ended.
     pub expires_at: Option<Timestamp>,
+    /// The backend that keeps copies of its files.
+    pub archive_backend: Option<String>,
 }
 
 impl PackageDeleted {
@@ -453,6 +414,30 @@ impl LocationVerified {
     pub const TYPE: &'static str = "v1.storage.location_verified";
 }
 
+/// The bytes of a file are in a further place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocationAdded {
+    /// The package of the file.
+    pub package_id: PackageId,
+    /// The file: the subject.
+    pub file_id: FileId,
+    /// The location.
+    pub location_id: LocationId,
+    /// Its backend.
+    pub backend_id: String,
+    /// The name of the object there, which holds the whole file.
+    pub object_key: String,
+    /// Whose bytes they are: the file's own address.
+    pub address: ContentAddress,
+    /// How many.
+    pub size_bytes: u64,
+}
+
+impl LocationAdded {
+    /// The event's type.
+    pub const TYPE: &'static str = "v1.storage.location_added";
+}
+
 /// A verification run came to its end. Counts are of locations, but for `bytes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerificationCompleted {
@@ -541,6 +526,7 @@ impl Event {
             Self::MetadataSchemaRegistered(_) => MetadataSchemaRegistered::TYPE,
             Self::PackageMetadataUpdated(_) => PackageMetadataUpdated::TYPE,
             Self::LocationVerified(_) => LocationVerified::TYPE,
+            Self::LocationAdded(_) => LocationAdded::TYPE,
             Self::VerificationCompleted(_) => VerificationCompleted::TYPE,
             Self::ConfigurationSet(_) => ConfigurationSet::TYPE,
         }
@@ -566,6 +552,7 @@ impl Event {
             Self::MetadataSchemaRegistered(event) => Subject::Schema(event.schema_id),
             Self::PackageMetadataUpdated(event) => Subject::Package(event.package_id),
             Self::LocationVerified(event) => Subject::StoredFile(event.package_id, event.file_id),
+            Self::LocationAdded(event) => Subject::StoredFile(event.package_id, event.file_id),
             Self::VerificationCompleted(event) => Subject::Run(event.run_id),
             Self::ConfigurationSet(event) => Subject::Package(event.package_id),
         }

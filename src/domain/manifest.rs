@@ -516,6 +516,7 @@ mod tests {
             last_sequence: Sequence(9),
             file_count: 3,
             total_bytes: 6,
+            archive_backend: None,
         }
     }
 

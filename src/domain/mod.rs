@@ -31,6 +31,7 @@ pub mod retention;
 pub mod schema;
 pub mod scrub;
 pub mod storage_payload;
+pub mod subject;
 pub mod type_filter;
 pub mod upload;
 pub mod verb;

@@ -107,6 +107,8 @@ pub struct PackageRecord {
     pub file_count: u64,
     /// The bytes of its current files.
     pub total_bytes: u64,
+    /// The backend that keeps the files of a package that has ended.
+    pub archive_backend: Option<String>,
 }
 
 /// Why a rule says no.

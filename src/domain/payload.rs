@@ -16,7 +16,7 @@ use crate::domain::configuration_payload::{configuration_set, read_configuration
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
     BlobReclaimed, ConfigurationSet, DeletionEligible, EligibilityRevoked, Event, FileIngested,
-    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationVerified,
+    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationAdded, LocationVerified,
     MetadataSchemaRegistered, PackageCreated, PackageDeleted, PackageFinalized,
     PackageMetadataUpdated, RetentionDefaultApplied, RetentionExtended, UnreadableEvent,
     VerificationCompleted,
@@ -28,8 +28,8 @@ use crate::domain::package::WriteMode;
 use crate::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
 use crate::domain::schema::SchemaSlug;
 use crate::domain::storage_payload::{
-    location_verified, read_blob_reclaimed, read_location_verified, read_verification_completed,
-    verification_completed,
+    location_added, location_verified, read_blob_reclaimed, read_location_added,
+    read_location_verified, read_verification_completed, verification_completed,
 };
 
 /// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
@@ -77,13 +77,7 @@ impl Event {
                     &event.previous_expires_at.to_isoformat(),
                 );
             }),
-            Self::HoldApplied(event) => encode_map(|map| {
-                if event.kind != HoldKind::Operator {
-                    map.text("kind", event.kind.as_str());
-                }
-                map.text("reason", &event.reason);
-                map.text("hold_id", &event.hold_id.to_string());
-            }),
+            Self::HoldApplied(event) => encode_map(|map| hold_applied(map, event)),
             Self::HoldReleased(event) => encode_map(|map| {
                 map.text("reason", &event.reason);
                 map.text("hold_id", &event.hold_id.to_string());
@@ -116,6 +110,7 @@ impl Event {
                 map.text("content_address", &event.address.to_string());
             }),
             Self::LocationVerified(event) => encode_map(|map| location_verified(map, event)),
+            Self::LocationAdded(event) => encode_map(|map| location_added(map, event)),
             Self::VerificationCompleted(event) => {
                 encode_map(|map| verification_completed(map, event))
             }
@@ -151,6 +146,7 @@ impl Event {
             MetadataSchemaRegistered::TYPE => Reader::OfNone(read_metadata_schema_registered),
             PackageMetadataUpdated::TYPE => Reader::OfPackage(read_package_metadata_updated),
             LocationVerified::TYPE => Reader::OfPackage(read_location_verified),
+            LocationAdded::TYPE => Reader::OfPackage(read_location_added),
             VerificationCompleted::TYPE => Reader::OfNone(read_verification_completed),
             ConfigurationSet::TYPE => Reader::OfPackage(read_configuration_set),
             PackageFinalized::TYPE => {
@@ -426,6 +422,14 @@ fn read_file_removed(package_id: PackageId, fields: Fields<'_, '_>) -> Result<Ev
     }))
 }
 
+fn hold_applied(map: &mut MapWriter<'_>, event: &HoldApplied) {
+    if event.kind != HoldKind::Operator {
+        map.text("kind", event.kind.as_str());
+    }
+    map.text("reason", &event.reason);
+    map.text("hold_id", &event.hold_id.to_string());
+}
+
 fn package_deleted(map: &mut MapWriter<'_>, event: &PackageDeleted) {
     let manifest_digest = event.manifest_address.map(|address| address.to_string());
     map.text("reason", &event.reason);
@@ -433,6 +437,9 @@ fn package_deleted(map: &mut MapWriter<'_>, event: &PackageDeleted) {
     map.nullable_text("expires_at", isoformat(event.expires_at).as_deref());
     map.uint("file_count", event.file_count);
     map.uint("total_bytes", event.total_bytes);
+    if let Some(backend) = &event.archive_backend {
+        map.text("archive_backend", backend);
+    }
     map.nullable_text("manifest_digest", manifest_digest.as_deref());
 }
 
@@ -448,6 +455,7 @@ fn read_package_deleted(
         file_count: fields.uint("file_count")?,
         total_bytes: fields.uint("total_bytes")?,
         expires_at: fields.optional_parse("expires_at", Timestamp::parse)?,
+        archive_backend: fields.optional_text("archive_backend")?.map(str::to_owned),
     }))
 }
 
@@ -742,6 +750,7 @@ pub(crate) mod tests {
             option::of(any::<[u8; 32]>()),
             any::<[u64; 2]>(),
             option::of(any_time()),
+            option::of(any::<String>()),
         );
         prop_oneof![
             retention.prop_map(|(id, class, seconds, expires_at, is_eligible)| {
@@ -774,18 +783,21 @@ pub(crate) mod tests {
                     manifest: manifest.into(),
                 })
             }),
-            deleted.prop_map(|(id, texts, manifest, counts, expires_at)| {
-                let [reason, strategy] = texts;
-                Event::PackageDeleted(PackageDeleted {
-                    package_id: PackageId(id),
-                    reason,
-                    strategy,
-                    manifest_address: manifest.map(ContentAddress),
-                    file_count: counts[0],
-                    total_bytes: counts[1],
-                    expires_at,
-                })
-            }),
+            deleted.prop_map(
+                |(id, texts, manifest, counts, expires_at, archive_backend)| {
+                    let [reason, strategy] = texts;
+                    Event::PackageDeleted(PackageDeleted {
+                        package_id: PackageId(id),
+                        reason,
+                        strategy,
+                        manifest_address: manifest.map(ContentAddress),
+                        file_count: counts[0],
+                        total_bytes: counts[1],
+                        expires_at,
+                        archive_backend,
+                    })
+                }
+            ),
         ]
     }
 
@@ -920,6 +932,15 @@ pub(crate) mod tests {
                         address: ContentAddress(address),
                         sha256,
                     }),
+                })),
+                Just(Event::LocationAdded(LocationAdded {
+                    package_id,
+                    file_id: FileId(ids.1),
+                    location_id: LocationId(ids.2),
+                    backend_id: texts.0.clone(),
+                    object_key: texts.0.clone(),
+                    address: ContentAddress([8; 32]),
+                    size_bytes: counts[0],
                 })),
                 Just(Event::VerificationCompleted(VerificationCompleted {
                     run_id: RunId(ids.1),

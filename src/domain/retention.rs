@@ -252,7 +252,7 @@ impl Retention {
         };
         let grace = self.class.grace_seconds.saturating_mul(1_000_000);
         status == PackageStatus::Finalized
-            && self.class.deletion_strategy == DeletionStrategy::Purge
+            && self.class.deletion_strategy != DeletionStrategy::Manual
             && self.end(now, false).is_ok()
             && Timestamp(since.0.saturating_add_unsigned(grace)) <= now
     }

@@ -3,7 +3,9 @@
 use crate::domain::cbor::encode::MapWriter;
 use crate::domain::cbor::fields::{Fields, InvalidField};
 use crate::domain::digest::ContentAddress;
-use crate::domain::event::{BlobReclaimed, Event, LocationVerified, VerificationCompleted};
+use crate::domain::event::{
+    BlobReclaimed, Event, LocationAdded, LocationVerified, VerificationCompleted,
+};
 use crate::domain::hashers::WholeDigests;
 use crate::domain::ids::PackageId;
 
@@ -54,6 +56,32 @@ pub fn read_location_verified(
         address: fields.parse("content_address", |text| text.parse().ok())?,
         mismatch,
         actual,
+    }))
+}
+
+/// Writes `v1.storage.location_added`.
+pub fn location_added(map: &mut MapWriter<'_>, event: &LocationAdded) {
+    map.text("file_id", &event.file_id.to_string());
+    map.text("backend_id", &event.backend_id);
+    map.text("object_key", &event.object_key);
+    map.uint("size_bytes", event.size_bytes);
+    map.text("content_address", &event.address.to_string());
+    map.text("storage_location_id", &event.location_id.to_string());
+}
+
+/// Reads `v1.storage.location_added`.
+pub fn read_location_added(
+    package_id: PackageId,
+    fields: Fields<'_, '_>,
+) -> Result<Event, InvalidField> {
+    Ok(Event::LocationAdded(LocationAdded {
+        package_id,
+        file_id: fields.parse("file_id", |text| text.parse().ok())?,
+        location_id: fields.parse("storage_location_id", |text| text.parse().ok())?,
+        backend_id: fields.text("backend_id")?.to_owned(),
+        object_key: fields.text("object_key")?.to_owned(),
+        address: fields.parse("content_address", |text| text.parse().ok())?,
+        size_bytes: fields.uint("size_bytes")?,
     }))
 }
 

@@ -38,6 +38,7 @@ pub fn package_json(package: &PackageRecord) -> Value {
         "last_sequence": package.last_sequence.0,
         "file_count": package.file_count,
         "total_bytes": package.total_bytes,
+        "archive_backend": package.archive_backend,
     })
 }
 

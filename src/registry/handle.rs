@@ -18,7 +18,7 @@ use crate::registry::cache::{ContentCache, RecordCache};
 use crate::registry::candidates::Candidates;
 use crate::registry::chaser::Chasers;
 use crate::registry::error::Result;
-use crate::registry::locks::FinalizeLocks;
+use crate::registry::locks::PackageLocks;
 use crate::registry::quarantine::Quarantine;
 use crate::registry::schema_checks::SchemaChecks;
 use crate::registry::scrubber::Scrubber;
@@ -41,7 +41,8 @@ pub(super) struct Inner {
     pub(super) records: Arc<RecordCache>,
     pub(super) content: ContentCache,
     pub(super) chasers: Chasers,
-    pub(super) finalizing: FinalizeLocks,
+    pub(super) finalizing: PackageLocks,
+    pub(super) archiving: PackageLocks,
     pub(super) manifests: Surveys,
     pub(super) schemas: SchemaChecks,
     pub(super) candidates: Mutex<Candidates>,
@@ -86,7 +87,8 @@ impl Registry {
                 records,
                 content: ContentCache::default(),
                 chasers: Chasers::default(),
-                finalizing: FinalizeLocks::default(),
+                finalizing: PackageLocks::default(),
+                archiving: PackageLocks::default(),
                 manifests: Surveys::default(),
                 schemas: SchemaChecks::default(),
                 candidates: Mutex::default(),

@@ -1,4 +1,4 @@
-//! One finalize of a package at a time, within this process.
+//! One finalize of a package at a time, and one archiver, within this process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError, Weak};
@@ -7,14 +7,14 @@ use tokio::sync::Mutex;
 
 use crate::domain::ids::PackageId;
 
-/// One lock for each package that is being finalized: of many finalizes one works, and the others
+/// One lock for each package that is being worked on: of many finalizes one works, and the others
 /// find its outcome. Between gateways the sealing mark does the same.
 #[derive(Default)]
-pub struct FinalizeLocks {
+pub struct PackageLocks {
     locks: SyncMutex<HashMap<PackageId, Weak<Mutex<()>>>>,
 }
 
-impl FinalizeLocks {
+impl PackageLocks {
     /// The lock of a package, made when nobody holds one.
     pub fn of(&self, id: PackageId) -> Arc<Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! The library: one method for each operation on packages. Knows neither HTTP nor S3.
 
+pub mod archive;
 pub mod audit;
 pub mod backends;
 pub mod cache;

@@ -363,6 +363,7 @@ impl Unit for DeleteUnit {
             return Ok(Err(Rejection::OpenUploads(open)));
         }
         let event = PackageDeleted {
+            archive_backend: None,
             package_id: self.id,
             reason: "bucket deleted".to_owned(),
             strategy: "manual".to_owned(),

@@ -15,7 +15,7 @@ use crate::domain::event::{
 use crate::domain::ids::{HoldId, PackageId, Sequence, Timestamp};
 use crate::domain::package::{PackageStatus, Rejection};
 use crate::domain::retention::{
-    DEFAULT_CLASS, Eligibility, HoldKind, MAX_CLASS_SECONDS, MAX_REASON_BYTES,
+    DEFAULT_CLASS, DeletionStrategy, Eligibility, HoldKind, MAX_CLASS_SECONDS, MAX_REASON_BYTES,
     RELEASED_AFTER_EXPIRY, Retention, RetentionClass,
 };
 use crate::domain::type_filter::TypeFilter;
@@ -55,6 +55,14 @@ impl Registry {
                 "the name of a retention class is 1 to {MAX_CLASS_BYTES} of a-z, A-Z, 0-9, '-', \
                  '_' and '.'"
             )));
+        }
+        let archives = class.deletion_strategy == DeletionStrategy::ArchiveThenPurge;
+        if archives && self.inner.settings.archive_backend.is_none() {
+            return Err(Error::InvalidArgument(
+                "the deletion strategy archive_then_purge needs a backend to copy to; name one with \
+                 retention.archive_backend in the settings, or use manual or purge"
+                    .to_owned(),
+            ));
         }
         let times = [
             class.default_duration_seconds.unwrap_or(0),

@@ -4,12 +4,12 @@
 use async_trait::async_trait;
 
 use crate::db::commit::Unit;
-use crate::db::retention;
 use crate::db::tx::{UnitResult, WriteTx};
+use crate::db::{locations, retention};
 use crate::domain::event::{DeletionEligible, Event, PackageDeleted};
 use crate::domain::ids::PackageId;
-use crate::domain::package::{PackageStatus, Rejection};
-use crate::domain::retention::EXPIRY_REACHED;
+use crate::domain::package::{Package, PackageStatus, Rejection};
+use crate::domain::retention::{DeletionStrategy, EXPIRY_REACHED, Retention};
 use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
 use crate::registry::retention::retention_of;
@@ -62,13 +62,12 @@ impl Registry {
             };
             after = Some(last);
             for id in ids {
-                let unit = EndUnit {
-                    id,
-                    cause: EndCause::Due,
-                    actor: actor.to_owned(),
-                };
-                match self.commit(unit).await {
-                    Ok(()) => swept.ended.push(id),
+                match self.end_package(id, EndCause::Due, actor).await {
+                    Ok(Ending::Ended) => swept.ended.push(id),
+                    // The next sweep tries again; the others do not wait for it.
+                    Ok(Ending::NotArchived(cause)) => {
+                        tracing::warn!(package_id = %id, cause, "a package was not archived");
+                    }
                     // Extended, held or ended meanwhile.
                     Err(Error::Rejected(_)) => {}
                     Err(error) => return Err(error),
@@ -85,9 +84,35 @@ impl Registry {
         actor: &str,
         bypasses: bool,
     ) -> Result<()> {
+        match self
+            .end_package(id, EndCause::Asked { bypasses }, actor)
+            .await?
+        {
+            Ending::Ended => Ok(()),
+            Ending::NotArchived(cause) => Err(Error::Unavailable(cause)),
+        }
+    }
+
+    /// Ends a package, after its bytes are archived where its class wants that.
+    async fn end_package(&self, id: PackageId, cause: EndCause, actor: &str) -> Result<Ending> {
+        let retention = self.find_retention(id).await?;
+        let retention = retention.ok_or(Rejection::NoSuchPackage)?;
+        let mut archive = None;
+        if retention.class.deletion_strategy == DeletionStrategy::ArchiveThenPurge {
+            let Some(backend) = self.inner.settings.archive_backend.clone() else {
+                let cause = "the settings name no retention.archive_backend";
+                return Ok(Ending::NotArchived(cause.to_owned()));
+            };
+            match self.archive_package(id, cause, &backend, actor).await {
+                Ok(()) => archive = Some(backend),
+                Err(Error::Rejected(rejection)) => return Err(rejection.into()),
+                Err(error) => return Ok(Ending::NotArchived(error.to_string())),
+            }
+        }
         self.commit(EndUnit {
             id,
-            cause: EndCause::Asked { bypasses },
+            cause,
+            archive,
             actor: actor.to_owned(),
         })
         .await
@@ -126,65 +151,116 @@ impl Unit for DeclareUnit {
 
 /// Why a finalized package ends.
 #[derive(Debug, Clone, Copy)]
-enum EndCause {
+pub(super) enum EndCause {
     /// Its class says so.
     Due,
     /// Somebody asks.
     Asked { bypasses: bool },
 }
 
+/// What became of an attempt to end a package.
+enum Ending {
+    Ended,
+    /// It stays, because of this.
+    NotArchived(String),
+}
+
+/// A package that may end now: what it is, its retention, and the reason for the log.
+pub(super) struct MayEnd {
+    package: Package,
+    retention: Retention,
+    reason: &'static str,
+}
+
+/// Decides whether a finalized package may end now.
+pub(super) async fn may_end(
+    tx: &mut WriteTx<'_>,
+    id: PackageId,
+    cause: EndCause,
+) -> UnitResult<MayEnd, Rejection> {
+    let Some(package) = tx.package(id).await? else {
+        return Ok(Err(Rejection::NoSuchPackage));
+    };
+    if package.status != PackageStatus::Finalized {
+        return Ok(Err(Rejection::NotFinalized));
+    }
+    let retention = match retention_of(tx, id).await? {
+        Ok(retention) => retention,
+        Err(rejection) => return Ok(Err(rejection)),
+    };
+    let now = tx.now();
+    let reason = match cause {
+        EndCause::Due if retention.is_due(package.status, now) => "retention ended",
+        EndCause::Due => {
+            return Ok(Err(Rejection::Retained {
+                expires_at: retention.expires_at,
+            }));
+        }
+        EndCause::Asked { bypasses } => {
+            if let Err(rejection) = retention.end(now, bypasses) {
+                return Ok(Err(rejection));
+            }
+            if retention.end(now, false).is_ok() {
+                "bucket deleted after retention ended"
+            } else {
+                "bucket deleted, governance bypassed"
+            }
+        }
+    };
+    Ok(Ok(MayEnd {
+        package,
+        retention,
+        reason,
+    }))
+}
+
 struct EndUnit {
     id: PackageId,
     cause: EndCause,
+    /// Where the bytes have been archived.
+    archive: Option<String>,
     actor: String,
 }
 
 #[async_trait]
 impl Unit for EndUnit {
-    type Output = ();
+    type Output = Ending;
     type Refusal = Rejection;
 
-    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<(), Rejection> {
-        let Some(package) = tx.package(self.id).await? else {
-            return Ok(Err(Rejection::NoSuchPackage));
-        };
-        if package.status != PackageStatus::Finalized {
-            return Ok(Err(Rejection::NotFinalized));
-        }
-        let retention = match retention_of(tx, self.id).await? {
-            Ok(retention) => retention,
+    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<Ending, Rejection> {
+        let MayEnd {
+            package,
+            retention,
+            reason,
+        } = match may_end(tx, self.id, self.cause).await? {
+            Ok(may_end) => may_end,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let now = tx.now();
-        let reason = match self.cause {
-            EndCause::Due if retention.is_due(package.status, now) => "retention ended",
-            EndCause::Due => {
-                return Ok(Err(Rejection::Retained {
-                    expires_at: retention.expires_at,
-                }));
-            }
-            EndCause::Asked { bypasses } => {
-                if let Err(rejection) = retention.end(now, bypasses) {
-                    return Ok(Err(rejection));
+        let strategy = retention.class.deletion_strategy;
+        if strategy == DeletionStrategy::ArchiveThenPurge {
+            let missing = match &self.archive {
+                None => package.file_count,
+                Some(backend) => {
+                    locations::count_not_on(&mut *tx.connection, self.id, backend).await?
                 }
-                if retention.end(now, false).is_ok() {
-                    "bucket deleted after retention ended"
-                } else {
-                    "bucket deleted, governance bypassed"
-                }
+            };
+            if missing > 0 {
+                let cause = format!("{missing} files have no sound copy in the archive");
+                return Ok(Ok(Ending::NotArchived(cause)));
             }
-        };
+        }
         let total_bytes = tx.total_bytes(self.id).await?;
         let event = PackageDeleted {
             package_id: self.id,
             reason: reason.to_owned(),
-            strategy: retention.class.deletion_strategy.as_str().to_owned(),
+            strategy: strategy.as_str().to_owned(),
             manifest_address: package.manifest,
             file_count: package.file_count,
             total_bytes,
             expires_at: retention.expires_at,
+            archive_backend: self.archive.clone(),
         };
         tx.append(&self.actor, Event::PackageDeleted(event));
-        Ok(Ok(()))
+        Ok(Ok(Ending::Ended))
     }
 }

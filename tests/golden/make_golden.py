@@ -544,6 +544,33 @@ def make_events():
                 "bytes": 0,
             },
         ),
+        (
+            "location_added",
+            "v1.storage.location_added",
+            ("storage", FILE),
+            {
+                "storage_location_id": LOCATION,
+                "file_id": FILE,
+                "backend_id": "cold",
+                "object_key": blake3.blake3(hello).hexdigest(),
+                "content_address": address(hello),
+                "size_bytes": len(hello),
+            },
+        ),
+        (
+            "package_deleted_archived",
+            "v1.package.deleted",
+            "package",
+            {
+                "reason": "retention ended",
+                "strategy": "archive_then_purge",
+                "manifest_digest": address(hello),
+                "file_count": 3,
+                "total_bytes": 76808,
+                "expires_at": "2027-11-23T08:15:00+00:00",
+                "archive_backend": "cold",
+            },
+        ),
     ]
 
 

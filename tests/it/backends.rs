@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::bytes::{content, stored_file};
-use crate::support::harm::flip;
+use crate::support::harm::{cut, flip};
+use crate::support::log::events;
 use crate::support::multipart;
+use crate::support::program::audit;
 use crate::support::server::Server;
 
 const MIB: usize = 1 << 20;
@@ -291,4 +293,209 @@ fn a_damaged_blob_is_made_good_on_its_own_backend() {
     put(&server, "/ours/a", &bytes);
     assert!(fs::read(&blob).unwrap() == bytes);
     assert!(get(&server, "/ours/a") == bytes);
+}
+
+/// A server that archives finalized packages of the class `kept` when it is told to sweep.
+fn archiving(disk: &Path) -> Server {
+    let config = format!(
+        "{}\n[retention]\narchive_backend = 'disk'\n\n\
+         [[retention_classes]]\nid = 'kept'\nduration_seconds = 0\n\
+         deletion_strategy = 'archive_then_purge'\n",
+        config(disk).replace(
+            "sweep_interval_seconds = 3600",
+            "sweep_interval_seconds = 3600\ninterval_seconds = 1\ngrace_seconds = 0"
+        )
+    );
+    Server::start_with(&config, &[])
+}
+
+fn make_kept(server: &Server, bucket: &str) -> String {
+    let body = json!({"bucket": bucket, "retention_class": "kept"});
+    let made = api(server, "POST", "/packages", &body);
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn finalize(server: &Server, bucket: &str) {
+    let call = server.call("PUT", &format!("/{bucket}/.holdfast/finalize"));
+    call.body("").send().expect(200);
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn added(server: &Server) -> Vec<Value> {
+    events(server, 0, "&types=v1.storage.location_added")
+}
+
+#[test]
+fn a_package_is_archived_then_purged() {
+    let (_folder, disk) = folder();
+    let mut server = archiving(&disk);
+    let id = make_kept(&server, "pkg");
+    let (small, large) = (content(1, 100), content(2, 100_000));
+    let (first, second) = (content(3, 5 * MIB), content(4, 1000));
+    let whole = [first.clone(), second.clone()].concat();
+    put(&server, "/pkg/small", &small);
+    put(&server, "/pkg/large", &large);
+    let (upload, etags) = multipart::upload(&server, "/pkg/parts", &[&first, &second]);
+    let done = multipart::complete(&server, "/pkg/parts", &upload, &etags);
+    done.send().expect(200);
+    finalize(&server, "pkg");
+    let path = "/packages/pkg/holds";
+    let hold = api(&server, "POST", path, &json!({"reason": "wait"}));
+    let swept = api(&server, "POST", "/retention/sweep", &json!({}));
+    assert_eq!(swept["ended"], json!([]));
+    assert_eq!(added(&server).len(), 0, "held, it is not even copied");
+    let path = format!("{path}/{}/release", hold["hold_id"].as_str().unwrap());
+    api(&server, "POST", &path, &json!({"reason": "over"}));
+    let swept = api(&server, "POST", "/retention/sweep", &json!({}));
+    assert_eq!(swept["ended"], json!([id]));
+
+    let tombstone = api(&server, "GET", &format!("/packages/{id}"), &Value::Null);
+    assert_eq!(tombstone["status"], "deleted");
+    assert_eq!(tombstone["archive_backend"], "disk");
+    let found = events(&server, 0, "&types=v1.package.deleted");
+    assert_eq!(found[0]["payload"]["strategy"], "archive_then_purge");
+    assert_eq!(found[0]["payload"]["archive_backend"], "disk");
+    let added = added(&server);
+    assert_eq!(added.len(), 3);
+    for event in &added {
+        assert_eq!(event["package_id"], id.as_str());
+        assert_eq!(event["payload"]["backend_id"], "disk");
+    }
+    // The janitor takes the old places, and never the archive.
+    let reclaimed = |server: &Server| events(server, 0, "&types=v1.storage.blob_reclaimed").len();
+    wait_until("the old places go", || reclaimed(&server) >= 4);
+    for bytes in [&large, &first, &second] {
+        assert!(!stored_file(&server, "blobs", bytes).exists());
+    }
+    // What is archived keeps its place when the same bytes come and go.
+    make(&server, "ours", "ci-linux");
+    put(&server, "/ours/large", &large);
+    put(&server, "/ours/other", &second);
+    for key in ["large", "other"] {
+        server
+            .call("DELETE", &format!("/ours/{key}"))
+            .send()
+            .expect(204);
+    }
+    wait_until("the other goes", || reclaimed(&server) >= 5);
+    for bytes in [&small, &large, &whole] {
+        assert!(fs::read(blob_at(&disk, bytes)).expect("it is kept") == *bytes);
+    }
+    server.stop();
+    audit(&server);
+}
+
+#[test]
+fn an_archive_that_a_crash_cut_off_goes_on() {
+    const FILES: u64 = 120;
+    let (_folder, disk) = folder();
+    let mut server = archiving(&disk);
+    let id = make_kept(&server, "pkg");
+    let body = |number: u64| content(number, 1000 + 300 * number as usize);
+    for number in 0..FILES {
+        put(&server, &format!("/pkg/{number}"), &body(number));
+    }
+    finalize(&server, "pkg");
+    let mut cut_off = 0;
+    for round in 1..=2 {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // Cut off with the server.
+                let mut connection = server.connect();
+                let sweep = server.call("POST", "/_holdfast/v1/retention/sweep");
+                connection.send(sweep.body("{}").bytes());
+                let _ = connection.try_answer(false);
+            });
+            wait_until("copies are written down", || {
+                added(&server).len() > cut_off || !is_there(&server)
+            });
+            let pid = server.pid().to_string();
+            let killed = Command::new("kill").args(["-9", &pid]).status();
+            assert!(killed.unwrap().success());
+        });
+        server = server.restart();
+        cut_off = added(&server).len();
+        assert!(cut_off > 0, "round {round}");
+    }
+    for number in 0..FILES {
+        if is_there(&server) {
+            assert!(get(&server, &format!("/pkg/{number}")) == body(number));
+        }
+    }
+    api(&server, "POST", "/retention/sweep", &json!({}));
+    assert_eq!(added(&server).len() as u64, FILES, "each once");
+    let found = events(&server, 0, "&types=v1.package.deleted");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["package_id"], id.as_str());
+    for number in 0..FILES {
+        let bytes = body(number);
+        assert!(fs::read(blob_at(&disk, &bytes)).expect("it is kept") == bytes);
+    }
+    server.stop();
+    audit(&server);
+}
+
+fn is_there(server: &Server) -> bool {
+    server.call("GET", "/pkg?list-type=2").send().status == 200
+}
+
+#[test]
+fn a_second_place_is_served_from_and_repairs() {
+    let (_folder, disk) = folder();
+    let server = archiving(&disk);
+    make_kept(&server, "pkg");
+    let bytes: Vec<_> = (1..=4).map(|seed| content(seed, 100_000)).collect();
+    for (number, bytes) in bytes.iter().enumerate() {
+        put(&server, &format!("/pkg/{number}"), bytes);
+    }
+    finalize(&server, "pkg");
+    // Copied, and held before the end: each file has two places.
+    fs::rename(
+        blob_at(&server.data(), &bytes[3]),
+        server.directory().join("kept"),
+    )
+    .unwrap();
+    let swept = api(&server, "POST", "/retention/sweep", &json!({}));
+    assert_eq!(swept["ended"], json!([]), "one file cannot be copied");
+    api(
+        &server,
+        "POST",
+        "/packages/pkg/holds",
+        &json!({"reason": "wait"}),
+    );
+    fs::rename(
+        server.directory().join("kept"),
+        blob_at(&server.data(), &bytes[3]),
+    )
+    .unwrap();
+    assert_eq!(added(&server).len(), 3);
+    let [checked, verified, ..] = verify(&server, &json!({"package": "pkg"}));
+    assert_eq!((checked, verified), (7, 7));
+
+    for root in [&server.data(), &disk] {
+        let blob = |number: usize| blob_at(root, &bytes[number]);
+        flip(&blob(0), 50_000);
+        cut(&blob(1), 70_000);
+        fs::remove_file(blob(2)).unwrap();
+        let run = verify(&server, &json!({"package": "pkg"}));
+        assert_eq!(run, [7, 4, 3, 0, 3], "{}", root.display());
+        for (number, bytes) in bytes.iter().enumerate() {
+            let is_there = fs::read(blob(number)).is_ok_and(|found| found == *bytes);
+            assert!(is_there || number == 3);
+        }
+        // The bytes of one in the place of another.
+        fs::copy(blob(1), blob(0)).unwrap();
+        assert!(get(&server, "/pkg/0") == bytes[0]);
+        wait_until("it is repaired", || {
+            verify(&server, &json!({"package": "pkg"}))[2] == 0
+        });
+        assert!(fs::read(blob(0)).unwrap() == bytes[0]);
+    }
 }

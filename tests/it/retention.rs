@@ -268,7 +268,8 @@ fn who_may_not_bypass_sweep_or_define_does_not() {
         api(&server, "PUT", "/retention-classes/wrong", &wrong).expect(400);
     }
     let archive = json!({"deletion_strategy": "archive_then_purge"});
-    api(&server, "PUT", "/retention-classes/wrong", &archive).expect(501);
+    let refused = api(&server, "PUT", "/retention-classes/wrong", &archive).expect(400);
+    assert!(refused.text().contains("archive_backend"));
 }
 
 #[test]

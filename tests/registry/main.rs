@@ -8,6 +8,7 @@
     reason = "a test fails where it unwraps, and reads best as one story"
 )]
 
+mod archive;
 mod configurations;
 mod consumers;
 mod history;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use holdfast::blob::settings::BlobSettings;
+use holdfast::blob::settings::{BackendSettings, BlobSettings};
 use holdfast::domain::condition::WriteCondition;
 use holdfast::domain::digest::{ChecksumAlgorithm, DigestClaims};
 use holdfast::domain::file::{FileRecord, ObjectAttributes};
@@ -27,6 +27,7 @@ pub struct House {
     pub folder: TempDir,
     clock: Arc<AtomicI64>,
     settings: RegistrySettings,
+    blobs: BlobSettings,
 }
 
 impl House {
@@ -35,26 +36,41 @@ impl House {
     }
 
     pub async fn open_with(change: impl FnOnce(&mut RegistrySettings)) -> Self {
+        Self::open_on(&[], change).await
+    }
+
+    /// With further backends, each in the folder of its name beside the data.
+    pub async fn open_on(backends: &[&str], change: impl FnOnce(&mut RegistrySettings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let backend = |id: &&str| BackendSettings {
+            id: (*id).to_owned(),
+            kind: "local".to_owned(),
+            path: folder.path().join(id),
+        };
+        let blobs = BlobSettings {
+            backends: backends.iter().map(backend).collect(),
+            ..BlobSettings::default()
+        };
         let mut settings = RegistrySettings {
             data_dir: folder.path().to_owned(),
             ..RegistrySettings::default()
         };
         change(&mut settings);
         let clock = Arc::new(AtomicI64::new(1_700_000_000_000_000));
-        let registry = open(&settings, &clock).await;
+        let registry = open(&settings, &blobs, &clock).await;
         Self {
             registry,
             folder,
             clock,
             settings,
+            blobs,
         }
     }
 
     /// Closes and opens again, as a restart does.
     pub async fn reopen(&mut self) {
         self.registry.close().await;
-        self.registry = open(&self.settings, &self.clock).await;
+        self.registry = open(&self.settings, &self.blobs, &self.clock).await;
     }
 
     pub fn move_clock(&self, micros: i64) {
@@ -129,16 +145,20 @@ impl House {
     pub async fn audit(&mut self) -> AuditReport {
         self.registry.close().await;
         let report = audit(self.folder.path(), &mut |_, _| {}).await.unwrap();
-        self.registry = open(&self.settings, &self.clock).await;
+        self.registry = open(&self.settings, &self.blobs, &self.clock).await;
         report
     }
 }
 
-async fn open(settings: &RegistrySettings, clock: &Arc<AtomicI64>) -> Registry {
+async fn open(
+    settings: &RegistrySettings,
+    blobs: &BlobSettings,
+    clock: &Arc<AtomicI64>,
+) -> Registry {
     let clock = clock.clone();
     // Every look at the clock moves it, so that no two instants are equal.
     let clock = Arc::new(move || Timestamp(clock.fetch_add(1, Ordering::SeqCst)));
-    Registry::open_with_clock(settings.clone(), &BlobSettings::default(), clock)
+    Registry::open_with_clock(settings.clone(), blobs, clock)
         .await
         .unwrap()
 }

@@ -59,7 +59,9 @@ CREATE TABLE packages (
     manifest_sequence   BIGINT,
     last_sequence       BIGINT NOT NULL,
     file_count          BIGINT NOT NULL,
-    total_bytes         BIGINT NOT NULL
+    total_bytes         BIGINT NOT NULL,
+    -- Where the files of an ended package are kept.
+    archive_backend     TEXT
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX packages_by_bucket ON packages (bucket) WHERE status <> 'deleted';
 CREATE INDEX retired_packages_by_bucket ON packages (bucket) WHERE status = 'deleted';
@@ -175,6 +177,17 @@ CREATE TABLE storage_locations (
 ) WITHOUT ROWID;
 CREATE INDEX locations_by_content ON storage_locations (content_address, backend_id);
 CREATE INDEX failed_locations ON storage_locations (backend_id) WHERE status = 'failed';
+
+-- Files of ended packages that were archived: their blobs stay.
+CREATE TABLE archived_files (
+    file_id          BLOB   PRIMARY KEY,
+    package_id       BLOB   NOT NULL,
+    content_address  BLOB   NOT NULL,
+    size_bytes       BIGINT NOT NULL,
+    backend_id       TEXT   NOT NULL,
+    object_key       TEXT   NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX archived_files_by_content ON archived_files (content_address, backend_id);
 
 -- Blobs that hold a part of a file.
 CREATE TABLE part_references (
