@@ -87,6 +87,10 @@ pub struct ServeArguments {
     /// there is a certificate.
     #[arg(long, value_name = "ADDRESS", env = "HOLDFAST_TLS_LISTEN")]
     pub tls_listen: Option<String>,
+    /// Where metrics and health are served, to operators alone: an address, auto or off [default:
+    /// auto: 127.0.0.1:9001 if it is free].
+    #[arg(long, value_name = "ADDRESS", env = "HOLDFAST_OPERATOR_LISTEN")]
+    pub operator_listen: Option<String>,
     /// A certificate chain in PEM; with --tls-key, https is served.
     #[arg(long, value_name = "FILE", env = "HOLDFAST_TLS_CERTIFICATE")]
     pub tls_certificate: Option<String>,
@@ -160,6 +164,11 @@ impl ServeArguments {
                 "server.tls_listen",
                 self.tls_listen.as_ref(),
                 "--tls-listen",
+            ),
+            (
+                "server.operator_listen",
+                self.operator_listen.as_ref(),
+                "--operator-listen",
             ),
             (
                 "server.tls_certificate",

@@ -107,6 +107,7 @@ async fn run(settings: Settings, root: &RootKey) -> Result<(), Failure> {
         greet(root, &urls, &region);
         tracing::info!(
             urls = urls.join(" "),
+            operator = server.operator_address().map(tracing::field::display),
             data = %settings.data.display(),
             version = env!("CARGO_PKG_VERSION"),
             "ready"

@@ -6,6 +6,8 @@
 //! unit harms no other; a unit may therefore run twice and must not care.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -64,9 +66,33 @@ pub trait CommitObserver: Send + Sync {
     fn changed(&self, events: &[Recorded], is_committed: bool);
 }
 
+/// What the writer has done since it was started, and what waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CommitFigures {
+    /// Transactions, failed ones too.
+    pub batches: u64,
+    /// Units of work in them.
+    pub units: u64,
+    /// How long they took, in microseconds.
+    pub micros: u64,
+    /// Units that wait.
+    pub waiting: u64,
+    /// How many may wait.
+    pub queue: u64,
+}
+
+/// Counts what the writer does.
+#[derive(Debug, Default)]
+struct Tally {
+    batches: AtomicU64,
+    units: AtomicU64,
+    micros: AtomicU64,
+}
+
 /// Hands units to the writer. Cheap to clone.
 #[derive(Clone)]
 pub struct Committer {
+    tally: Arc<Tally>,
     queue: mpsc::Sender<Box<dyn Job>>,
     head: watch::Receiver<Sequence>,
     stop: CancellationToken,
@@ -96,7 +122,9 @@ impl Committer {
             .last_sequence;
         let (queue, jobs) = mpsc::channel(limits.queue.max(1));
         let (head_sender, head_receiver) = watch::channel(head);
+        let tally = Arc::new(Tally::default());
         let writer = Writer {
+            tally: tally.clone(),
             db,
             connection: Some(connection),
             clock,
@@ -112,6 +140,7 @@ impl Committer {
         let handle = tokio::spawn(writer.run(jobs, stop.clone()));
         Ok((
             Self {
+                tally,
                 queue,
                 head: head_receiver,
                 stop,
@@ -146,6 +175,18 @@ impl Committer {
     /// Takes no more units; those that are queued are still written.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// What the writer has done, and what waits for it.
+    pub fn figures(&self) -> CommitFigures {
+        let queue = self.queue.max_capacity();
+        CommitFigures {
+            batches: self.tally.batches.load(Relaxed),
+            units: self.tally.units.load(Relaxed),
+            micros: self.tally.micros.load(Relaxed),
+            waiting: (queue - self.queue.capacity()) as u64,
+            queue: queue as u64,
+        }
     }
 
     /// The end of the log as it moves.
@@ -206,6 +247,7 @@ enum BatchError {
 }
 
 struct Writer {
+    tally: Arc<Tally>,
     db: Db,
     connection: Option<AnyConnection>,
     clock: Clock,
@@ -239,6 +281,10 @@ impl Writer {
             let (units, started) = (batch.len(), Instant::now());
             self.commit(std::mem::take(&mut batch)).await;
             let elapsed = started.elapsed();
+            self.tally.batches.fetch_add(1, Relaxed);
+            self.tally.units.fetch_add(units as u64, Relaxed);
+            let micros = elapsed.as_micros() as u64;
+            self.tally.micros.fetch_add(micros, Relaxed);
             if elapsed >= SLOW_COMMIT {
                 let elapsed_ms = elapsed.as_millis() as u64;
                 tracing::warn!(units, elapsed_ms, "slow commit");

@@ -290,6 +290,42 @@ where
     Columns::new(&row).unsigned()
 }
 
+/// How many packages, current files and bytes there are in each status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusCount {
+    /// The status.
+    pub status: String,
+    /// Packages.
+    pub packages: u64,
+    /// Their files.
+    pub files: u64,
+    /// The bytes of these.
+    pub bytes: u64,
+}
+
+/// What there is in each status: one pass over the packages.
+pub async fn count_by_status<'e, E>(executor: E) -> Result<Vec<StatusCount>>
+where
+    E: Executor<'e, Database = Any>,
+{
+    let rows = sqlx::query(
+        "SELECT status, CAST(COUNT(*) AS BIGINT), CAST(SUM(file_count) AS BIGINT), \
+         CAST(SUM(total_bytes) AS BIGINT) FROM packages GROUP BY status ORDER BY status",
+    )
+    .fetch_all(executor)
+    .await?;
+    let count = |row: &AnyRow| {
+        let mut columns = Columns::new(row);
+        Ok(StatusCount {
+            status: columns.text()?,
+            packages: columns.unsigned()?,
+            files: columns.unsigned()?,
+            bytes: columns.unsigned()?,
+        })
+    };
+    rows.iter().map(count).collect()
+}
+
 /// A limit on a number of rows as a BIGINT.
 pub fn limit(rows: usize) -> i64 {
     to_int(rows as u64)

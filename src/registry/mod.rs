@@ -12,6 +12,7 @@ pub mod describe;
 pub mod error;
 pub mod event_forms;
 pub mod feed;
+pub mod figures;
 pub mod files;
 pub mod finalize;
 pub mod forms;

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use crate::exchange::id::RequestId;
 use crate::exchange::inbound::Watch;
 use crate::exchange::outgoing::{BrokenOff, Outgoing};
 use crate::exchange::render::Ending;
+use crate::server::metrics::{Ended, Metrics};
 
 /// The most bytes of a path in a line.
 const MAX_PATH_BYTES: usize = 400;
@@ -48,6 +50,19 @@ pub struct Line {
 }
 
 impl Line {
+    /// Counts the request, and writes its line.
+    fn end(&self, bytes_out: u64, is_whole: bool, metrics: &Metrics) {
+        metrics.count(&Ended {
+            operation: self.operation,
+            status: self.status.as_u16(),
+            code: self.ending.code,
+            bytes_in: self.inbound.bytes(),
+            bytes_out,
+            seconds: self.started.elapsed().as_secs_f64(),
+        });
+        self.write(bytes_out, is_whole);
+    }
+
     fn write(&self, bytes_out: u64, is_whole: bool) {
         tracing::info!(
             target: "access",
@@ -88,20 +103,19 @@ impl fmt::Display for Bounded<'_> {
 pub struct Logged {
     body: Outgoing,
     sent: u64,
-    line: Option<Box<Line>>,
+    line: Option<Box<(Line, Arc<Metrics>)>>,
 }
 
 impl Logged {
-    /// Writes the line now if the body is known, else when it has been sent or given up.
-    pub fn new(body: Outgoing, line: Line) -> Self {
-        let is_off = !tracing::enabled!(target: "access", tracing::Level::INFO);
+    /// Counts the request and writes its line now if the body is known, else when it has been sent
+    /// or given up.
+    pub fn new(body: Outgoing, line: Line, metrics: Arc<Metrics>) -> Self {
         let line = match body.size_hint().exact() {
-            _ if is_off => None,
             Some(bytes) if matches!(body, Outgoing::Empty | Outgoing::Bytes(_)) => {
-                line.write(bytes, true);
+                line.end(bytes, true, &metrics);
                 None
             }
-            _ => Some(Box::new(line)),
+            _ => Some(Box::new((line, metrics))),
         };
         Self {
             body,
@@ -111,8 +125,9 @@ impl Logged {
     }
 
     fn finish(&mut self, is_whole: bool) {
-        if let Some(line) = self.line.take() {
-            line.write(self.sent, is_whole);
+        if let Some(ended) = self.line.take() {
+            let (line, metrics) = &*ended;
+            line.end(self.sent, is_whole, metrics);
         }
     }
 }
@@ -129,8 +144,8 @@ impl Body for Logged {
         match &frame {
             Some(Ok(frame)) => self.sent += frame.data_ref().map_or(0, Bytes::len) as u64,
             Some(Err(error)) => {
-                if let Some(line) = &mut self.line {
-                    line.ending.cause = Some(error.to_string());
+                if let Some(ended) = &mut self.line {
+                    ended.0.ending.cause = Some(error.to_string());
                 }
                 self.finish(false);
             }

@@ -35,6 +35,12 @@ impl Turnstile {
         })
     }
 
+    /// How many there are.
+    pub fn connections(&self) -> usize {
+        let counts = self.counts.lock();
+        counts.unwrap_or_else(PoisonError::into_inner).total
+    }
+
     /// A place for a connection; `None` when there are too many. Loopback has no limit of its own.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -24,6 +25,7 @@ use crate::exchange::route::{self, Access};
 use crate::exchange::target::{EXTENSION_PREFIX, Target, read_query, virtual_bucket};
 use crate::s3;
 use crate::server::access_log::{Line, Logged};
+use crate::server::metrics::Metrics;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -31,6 +33,7 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 pub struct Gateway {
     context: Context,
     region: HeaderValue,
+    metrics: Arc<Metrics>,
 }
 
 /// What is found out on the way and needed at the end, whatever happens in between.
@@ -48,7 +51,13 @@ impl Gateway {
         Self {
             region: region.unwrap_or(HeaderValue::from_static("us-east-1")),
             context,
+            metrics: Arc::default(),
         }
+    }
+
+    /// What is counted of requests.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What handlers may reach.
@@ -105,7 +114,7 @@ impl Gateway {
         let mut line = trail.line;
         line.status = response.status();
         line.ending = ending;
-        response.map(|body| Logged::new(body, line))
+        response.map(|body| Logged::new(body, line, Arc::clone(&self.metrics)))
     }
 
     async fn answer(

@@ -6,12 +6,14 @@
 //! still runs is abandoned. The registry is closed by whoever opened it, afterwards.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::exchange::context::Context;
 use crate::server::gateway::Gateway;
 use crate::server::listen::{Hall, Listener};
+use crate::server::operator::OperatorListener;
 use crate::server::settings::ServerSettings;
 use crate::server::tls;
 
@@ -21,6 +23,7 @@ const ABANDON_TIME: Duration = Duration::from_secs(2);
 /// A server that has its addresses and does not accept yet.
 pub struct Server {
     listeners: Vec<Listener>,
+    operator: Option<OperatorListener>,
     hall: Arc<Hall>,
     grace: Duration,
 }
@@ -47,6 +50,7 @@ impl Server {
         }
         Ok(Self {
             listeners,
+            operator: OperatorListener::bind(settings.operator_listen).await?,
             hall: Arc::new(Hall::new(Gateway::new(context), settings)),
             grace: Duration::from_millis(settings.stop_grace_ms),
         })
@@ -57,11 +61,19 @@ impl Server {
         self.listeners.iter().map(Listener::url).collect()
     }
 
+    /// The address of the operator's listener, if there is one.
+    pub fn operator_address(&self) -> Option<SocketAddr> {
+        self.operator.as_ref()?.address().ok()
+    }
+
     /// Serves until the context's token is cancelled and what was running has ended.
     pub async fn run(self) {
         let hall = self.hall;
         for listener in self.listeners {
             hall.tasks.spawn(listener.accept(Arc::clone(&hall)));
+        }
+        if let Some(operator) = self.operator {
+            hall.tasks.spawn(operator.accept(Arc::clone(&hall)));
         }
         hall.gateway.context().stopping.cancelled().await;
         tracing::info!(grace_ms = self.grace.as_millis() as u64, "stopping");

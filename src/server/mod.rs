@@ -7,5 +7,7 @@ pub mod gateway;
 pub mod jobs;
 pub mod lifecycle;
 pub mod listen;
+pub mod metrics;
+pub mod operator;
 pub mod settings;
 pub mod tls;

@@ -1,9 +1,48 @@
 //! Settings of the server: addresses, certificates, limits of connections, deadlines.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+/// Where the operator's listener is when nothing is said.
+pub const OPERATOR_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+
+/// Where the operator's listener is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum OperatorAddress {
+    /// At [`OPERATOR_ADDRESS`], and nowhere when somebody else has that.
+    Auto,
+    /// Nowhere.
+    Off,
+    /// Here; if that cannot be had, the server does not start.
+    At(SocketAddr),
+}
+
+impl TryFrom<String> for OperatorAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "" | "off" => Ok(Self::Off),
+            _ => text.parse().map(Self::At).map_err(|_| {
+                format!("'{text}' is no address such as 127.0.0.1:9001, nor auto, nor off")
+            }),
+        }
+    }
+}
+
+impl From<OperatorAddress> for String {
+    fn from(address: OperatorAddress) -> Self {
+        match address {
+            OperatorAddress::Auto => "auto".to_owned(),
+            OperatorAddress::Off => "off".to_owned(),
+            OperatorAddress::At(address) => address.to_string(),
+        }
+    }
+}
 
 /// Settings of the server (`[server]` in the file).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +53,8 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// An address for HTTPS, so that `listen` goes on speaking HTTP. Default none.
     pub tls_listen: Option<SocketAddr>,
+    /// Where metrics and health are served, to operators alone.
+    pub operator_listen: OperatorAddress,
     /// The certificate chain, PEM, the server's own first. Default none: no HTTPS.
     pub tls_certificate: Option<PathBuf>,
     /// The private key of the certificate, PEM.
@@ -38,6 +79,7 @@ impl Default for ServerSettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             tls_listen: None,
+            operator_listen: OperatorAddress::Auto,
             tls_certificate: None,
             tls_key: None,
             max_connections: 10_000,
@@ -45,6 +87,23 @@ impl Default for ServerSettings {
             head_timeout_ms: 30_000,
             write_timeout_ms: 60_000,
             stop_grace_ms: 30_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_address_is_a_word_or_an_address() {
+        let parse = |text: &str| OperatorAddress::try_from(text.to_owned());
+        for wrong in ["on", "9001", "localhost:9001", " auto"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse(""), Ok(OperatorAddress::Off));
+        for text in ["auto", "off", "127.0.0.1:9001", "[::1]:0"] {
+            assert_eq!(String::from(parse(text).unwrap()), text);
         }
     }
 }

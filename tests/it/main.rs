@@ -30,6 +30,7 @@ mod listing;
 mod listing_cost;
 mod memory;
 mod metadata;
+mod metrics;
 mod multipart;
 mod objects;
 mod packages;

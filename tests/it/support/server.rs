@@ -118,6 +118,7 @@ impl Server {
             .arg(address.to_string())
             .args(&how.arguments)
             .env_clear()
+            .env("HOLDFAST_OPERATOR_LISTEN", "off")
             .env("HOLDFAST_ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("HOLDFAST_ROOT_SECRET_KEY", SECRET_KEY)
             .stdout(Stdio::null())
