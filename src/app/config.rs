@@ -18,6 +18,7 @@ use crate::domain::file::INLINE_BACKEND;
 use crate::domain::package::WriteMode;
 use crate::domain::retention::DeletionStrategy;
 use crate::exchange::settings::ExchangeSettings;
+use crate::registry::crash_point::CRASH_POINT_VARIABLE;
 use crate::registry::settings::{
     BackendRule, EndSettings, JanitorSettings, PackageRule, RegistrySettings,
     RetentionClassSettings, VERIFICATION_EVENTS, VerificationSettings,
@@ -40,8 +41,9 @@ const LISTS: [&str; 5] = [
 ];
 
 /// Variables that are read elsewhere.
-const OTHER_VARIABLES: [&str; 3] = [
+const OTHER_VARIABLES: [&str; 4] = [
     "HOLDFAST_CONFIG",
+    CRASH_POINT_VARIABLE,
     "HOLDFAST_ROOT_ACCESS_KEY",
     "HOLDFAST_ROOT_SECRET_KEY",
 ];

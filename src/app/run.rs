@@ -22,6 +22,7 @@ use crate::app::{client, owner, telemetry};
 use crate::auth::authenticate::Authenticator;
 use crate::auth::keyring::KeyRing;
 use crate::exchange::context::Context;
+use crate::registry::crash_point::CRASH_POINT_VARIABLE;
 use crate::registry::handle::Registry;
 use crate::registry::reclaim::Reclaimed;
 use crate::registry::sweep::{SWEEPER, Swept};
@@ -74,13 +75,15 @@ fn runtime() -> Result<Runtime, Failure> {
 
 fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
     let loaded = config::load(&arguments.sources()).map_err(Failure::usage)?;
-    let settings = loaded.settings;
+    let mut settings = loaded.settings;
     let _log = telemetry::start(&settings.log).map_err(Failure::usage)?;
     for name in loaded.unknown_variables {
         tracing::warn!(name, "this variable names no setting");
     }
     let directory = DataDirectory::open_or_create(&settings.data).map_err(Failure::failed)?;
     let variable = |name: &str| std::env::var(name).ok();
+    let crash_point = variable(CRASH_POINT_VARIABLE).map(|text| text.parse().map(Arc::new));
+    settings.registry.crash_point = crash_point.transpose().map_err(Failure::usage)?;
     let root = RootKey::find_or_make(directory.path(), variable).map_err(Failure::usage)?;
     runtime()?.block_on(run(settings, &root))
     // The lock ends here, after the registry is closed.

@@ -107,12 +107,16 @@ impl Registry {
             }
             return Ok(same);
         }
+        self.pass("ingest.staged");
         let published = staged.publish().await?;
+        self.pass("ingest.published");
         if let Placement::Stored(receipt) = &published.placement {
             self.heal(&receipt.backend_id, published.digests.address);
         }
         let write = FileWrite::of_ingest(self, command, published)?;
-        self.record_write(write).await
+        let file = self.record_write(write).await?;
+        self.pass("ingest.recorded");
+        Ok(file)
     }
 
     /// The early no: refuses what the commit would refuse, before any body is read. The decision

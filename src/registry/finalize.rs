@@ -121,6 +121,7 @@ impl Registry {
         if self.commit(seal).await? == Sealed::Already {
             return self.find_finalized(id).await;
         }
+        self.pass("finalize.sealed");
         match self.record_manifest(id, token, command).await {
             Ok(()) => self.find_finalized(id).await,
             Err(error) => {
@@ -174,6 +175,7 @@ impl Registry {
             last_retention_sequence: packages::last_retention_sequence(readers, id).await?,
         };
         let manifest = self.write_manifest(token, &head, command).await?;
+        self.pass("finalize.built");
         self.commit(FinalizeUnit {
             id,
             token,
@@ -183,7 +185,9 @@ impl Registry {
             request_body: command.request_body.clone(),
             actor: command.actor.clone(),
         })
-        .await
+        .await?;
+        self.pass("finalize.recorded");
+        Ok(())
     }
 
     /// Writes the manifest from the files of a sealed package: twice over them, page by page, and
@@ -381,6 +385,7 @@ impl Draft<'_> {
             bytes: self.writer.take(PIECE_BYTES),
         };
         self.registry.commit(unit).await?;
+        self.registry.pass("finalize.piece");
         self.pieces += 1;
         Ok(())
     }

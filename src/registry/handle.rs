@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::blob::blobs::Blobs;
 use crate::blob::settings::BlobSettings;
-use crate::db::commit::{Clock, CommitLimits, Committer, Unit};
+use crate::db::commit::{Clock, CommitLimits, CommitObserver, Committer, Unit};
 use crate::db::log::read_head;
 use crate::db::pool::Db;
 use crate::domain::ids::Timestamp;
@@ -17,6 +17,7 @@ use crate::domain::package::Rejection;
 use crate::registry::cache::{ContentCache, RecordCache};
 use crate::registry::candidates::Candidates;
 use crate::registry::chaser::Chasers;
+use crate::registry::crash_point::{CrashPoint, CrashingObserver};
 use crate::registry::error::Result;
 use crate::registry::locks::PackageLocks;
 use crate::registry::quarantine::Quarantine;
@@ -44,6 +45,7 @@ pub(super) struct Inner {
     pub(super) finalizing: PackageLocks,
     pub(super) archiving: PackageLocks,
     pub(super) manifests: Surveys,
+    crash_point: Option<Arc<CrashPoint>>,
     pub(super) schemas: SchemaChecks,
     pub(super) candidates: Mutex<Candidates>,
     pub(super) quarantine: Quarantine,
@@ -73,8 +75,16 @@ impl Registry {
             queue: settings.commit_queue,
             batch: settings.commit_batch,
         };
+        let crash_point = settings.crash_point.clone();
+        let observer: Arc<dyn CommitObserver> = match crash_point.clone() {
+            None => records.clone(),
+            Some(point) => Arc::new(CrashingObserver {
+                observer: records.clone(),
+                point,
+            }),
+        };
         let (committer, writer) =
-            Committer::start(db.clone(), clock.clone(), records.clone(), limits).await?;
+            Committer::start(db.clone(), clock.clone(), observer, limits).await?;
         let epoch = read_head(&mut db.connect().await?).await?.epoch;
         let registry = Self {
             inner: Arc::new(Inner {
@@ -90,6 +100,7 @@ impl Registry {
                 finalizing: PackageLocks::default(),
                 archiving: PackageLocks::default(),
                 manifests: Surveys::default(),
+                crash_point,
                 schemas: SchemaChecks::default(),
                 candidates: Mutex::default(),
                 quarantine: Quarantine::default(),
@@ -112,6 +123,13 @@ impl Registry {
             tracing::error!(%error, "the writer ended badly");
         }
         self.inner.db.close().await;
+    }
+
+    /// Test equipment: may end the process here, see `crash_point.rs`.
+    pub(super) fn pass(&self, point: &str) {
+        if let Some(crash_point) = &self.inner.crash_point {
+            crash_point.pass(point);
+        }
     }
 
     /// The present by the registry's clock.

@@ -8,6 +8,7 @@ pub mod candidates;
 pub mod chaser;
 pub mod configurations;
 pub mod consumers;
+pub mod crash_point;
 pub mod describe;
 pub mod error;
 pub mod event_forms;

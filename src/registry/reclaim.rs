@@ -81,6 +81,7 @@ impl Registry {
             let ids = uploads::opened_before(&self.inner.db.readers, before, PAGE).await?;
             let count = ids.len();
             for id in ids {
+                self.pass("reclaim.upload");
                 match self.commit(AbortUnit(id)).await {
                     // Somebody completed or aborted it meanwhile.
                     Ok(()) | Err(Error::Rejected(Rejection::NoSuchUpload)) => expired += 1,
@@ -149,6 +150,7 @@ impl Registry {
         };
         let is_referenced =
             async { Ok::<_, Error>(blobs::is_referenced(readers, address, backend_id).await?) };
+        self.pass("reclaim.deleting");
         let outcome = self
             .inner
             .blobs
@@ -162,6 +164,7 @@ impl Registry {
         if outcome != Deletion::Deleted {
             return Ok(false);
         }
+        self.pass("reclaim.deleted");
         let event = BlobReclaimed {
             backend_id: backend_id.to_owned(),
             object_key: object.object_key.clone(),
@@ -170,6 +173,7 @@ impl Registry {
             reason: UNREFERENCED.to_owned(),
         };
         self.commit(ReclaimedUnit { event }).await?;
+        self.pass("reclaim.recorded");
         Ok(true)
     }
 
@@ -190,6 +194,7 @@ impl Registry {
                 }
             }
             if !due.is_empty() {
+                self.pass("reclaim.inline");
                 reclaimed += self.commit(InlineUnit { due }).await?;
             }
             match page.last() {

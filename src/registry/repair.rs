@@ -59,8 +59,10 @@ impl Registry {
             }
         };
         for copy in copies {
+            self.pass("repair.writing");
             match self.write_anew(blob, copy).await {
                 Ok(()) => {
+                    self.pass("repair.written");
                     let (address, backend_id) = (blob.address, &blob.backend_id);
                     tracing::info!(%address, backend_id, "damaged bytes were written anew");
                     return true;

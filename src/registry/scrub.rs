@@ -239,6 +239,7 @@ impl Registry {
         let limit = if is_package { PACKAGE_PAGE } else { PAGE };
         let page = locations::page(readers, &run.scope, run.cursor.as_ref(), limit).await?;
         if page.is_empty() {
+            self.pass("verify.ending");
             self.commit(FinishUnit(run)).await?;
             return Ok(true);
         }
@@ -265,6 +266,7 @@ impl Registry {
         let mut checks = stream::iter(checks).buffered(parallel);
         let mut batch = Batch::default();
         while let Some(checked) = checks.try_next().await? {
+            self.pass("verify.read");
             *carried = batch.take(checked);
             if batch.is_due() {
                 self.save(id, &order, std::mem::take(&mut batch), unsaved)
@@ -291,6 +293,7 @@ impl Registry {
             tally: batch.tally,
             faults: batch.verdicts.iter().filter_map(Verdict::fault).collect(),
         };
+        self.pass("verify.saving");
         self.commit(VerdictUnit {
             actor: order.actor.clone(),
             each: order.each,
@@ -299,6 +302,7 @@ impl Registry {
             ..VerdictUnit::default()
         })
         .await?;
+        self.pass("verify.saved");
         unsaved.saved(batch.tally.bytes);
         Ok(())
     }

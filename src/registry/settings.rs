@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::domain::retention::{Anchor, DeletionStrategy, LockMode, RetentionClass};
+use crate::registry::crash_point::CrashPoint;
 
 /// Settings of the registry (`[registry]` in the file, and the tables of classes and rules).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -47,6 +49,9 @@ pub struct RegistrySettings {
     /// Rules for new packages, in order; of several that match, the first that names a value wins.
     #[serde(skip)]
     pub package_rules: Vec<PackageRule>,
+    /// Test equipment: where the process ends by itself.
+    #[serde(skip)]
+    pub crash_point: Option<Arc<CrashPoint>>,
 }
 
 /// What is cleaned up, and when (`[janitor]`).
@@ -186,6 +191,7 @@ impl Default for RegistrySettings {
             backend_rules: Vec::new(),
             archive_backend: None,
             package_rules: Vec::new(),
+            crash_point: None,
         }
     }
 }

@@ -40,7 +40,9 @@ impl Registry {
             let ids = retention::list_expired(readers, now, SWEEP_BATCH).await?;
             let is_last = ids.len() < SWEEP_BATCH;
             let actor = actor.to_owned();
+            self.pass("sweep.declaring");
             let declared = self.commit(DeclareUnit { ids, actor }).await?;
+            self.pass("sweep.declared");
             // What is left over was held or extended meanwhile: the next sweep looks again.
             let is_stuck = declared.is_empty();
             swept.eligible.extend(declared);
@@ -109,13 +111,17 @@ impl Registry {
                 Err(error) => return Ok(Ending::NotArchived(error.to_string())),
             }
         }
-        self.commit(EndUnit {
-            id,
-            cause,
-            archive,
-            actor: actor.to_owned(),
-        })
-        .await
+        self.pass("sweep.ending");
+        let ended = self
+            .commit(EndUnit {
+                id,
+                cause,
+                archive,
+                actor: actor.to_owned(),
+            })
+            .await?;
+        self.pass("sweep.ended");
+        Ok(ended)
     }
 }
 

@@ -155,7 +155,9 @@ impl Registry {
         let ingest = self.inner.blobs.begin_stored(&plan, source.size_hint());
         let ingest = ingest.on(&backend)?;
         let staged = take_in(ingest, source).await?;
+        self.pass("part.staged");
         let published = staged.publish().await?;
+        self.pass("part.published");
         let Placement::Stored(receipt) = published.placement else {
             return Err(Error::Internal("a part was not stored".into()));
         };
@@ -177,7 +179,9 @@ impl Registry {
             checksum: pick_checksum(checksums, wanted),
             created_at: self.now(),
         };
-        self.record_part(upload, part, published.pin).await
+        let part = self.record_part(upload, part, published.pin).await?;
+        self.pass("part.recorded");
+        Ok(part)
     }
 
     /// Makes a part of a range of an existing file.
@@ -326,11 +330,13 @@ impl Registry {
             .prepare_completion(&command, upload, parts_digest)
             .await?;
         let work = Arc::new(work);
+        self.pass("complete.hashed");
         let outcome = self
             .retry_while_sealing(|| CompleteUnit(work.clone()))
             .await;
         match outcome {
             Ok(Written::Recorded(file)) => {
+                self.pass("complete.recorded");
                 self.inner.chasers.forget(upload_id);
                 Ok(file)
             }

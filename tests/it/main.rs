@@ -19,6 +19,7 @@ mod conditions;
 mod consumers;
 mod cors;
 mod crash;
+mod crash_points;
 mod damage;
 mod disk;
 mod durability;

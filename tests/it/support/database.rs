@@ -42,3 +42,19 @@ pub fn count(server: &Server, query: &'static str) -> i64 {
     });
     counted.expect("it is counted")
 }
+
+/// The texts of the first column that a query answers, also of a server that runs.
+pub fn texts(server: &Server, query: &'static str) -> Vec<String> {
+    let path = server.data().join("holdfast.db");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let found = runtime.expect("a runtime").block_on(async {
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut connection = options.connect().await?;
+        let found = sqlx::query_scalar(query).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok::<Vec<String>, sqlx::Error>(found)
+    });
+    found.expect("it is read")
+}

@@ -29,6 +29,8 @@ struct Launch {
     arguments: Vec<String>,
     /// The program that runs the server, and its arguments; empty: nothing between.
     wrapper: Vec<String>,
+    /// Where it ends by itself; empty: nowhere.
+    crash_point: String,
 }
 
 /// A running server. Killed when dropped.
@@ -53,7 +55,7 @@ impl Server {
         Self::launch_anew(&Launch {
             config: config.to_owned(),
             arguments: owned(arguments),
-            wrapper: Vec::new(),
+            ..Launch::default()
         })
     }
 
@@ -86,6 +88,34 @@ impl Server {
         self.restart()
     }
 
+    /// As [`Self::restart_with`], and it ends by itself at this point of its work; empty: nowhere.
+    pub fn restart_to_crash(mut self, config: &str, point: &str) -> Self {
+        config.clone_into(&mut self.how.config);
+        point.clone_into(&mut self.how.crash_point);
+        self.restart()
+    }
+
+    /// Waits until it has ended by itself, as abruptly as a crash; false if it still runs.
+    pub fn has_crashed(&mut self, patience: Duration) -> bool {
+        use std::os::unix::process::ExitStatusExt as _;
+        let since = Instant::now();
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                assert_eq!(
+                    status.signal(),
+                    Some(6),
+                    "{status}\n{}",
+                    self.log().join("\n")
+                );
+                return true;
+            }
+            if since.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn launch_anew(how: &Launch) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         Self::launch(&Arc::new(data), how)
@@ -107,7 +137,12 @@ impl Server {
         std::fs::write(&file, &how.config).expect("the settings are written");
         let mut words = how.wrapper.clone();
         words.push(env!("CARGO_BIN_EXE_holdfast").to_owned());
-        let mut child = Command::new(&words[0])
+        let mut command = Command::new(&words[0]);
+        command.env_clear().env("HOLDFAST_OPERATOR_LISTEN", "off");
+        if !how.crash_point.is_empty() {
+            command.env("HOLDFAST_CRASH_POINT", &how.crash_point);
+        }
+        let mut child = command
             .args(&words[1..])
             .arg("serve")
             .arg("--config")
@@ -117,8 +152,6 @@ impl Server {
             .arg("--listen")
             .arg(address.to_string())
             .args(&how.arguments)
-            .env_clear()
-            .env("HOLDFAST_OPERATOR_LISTEN", "off")
             .env("HOLDFAST_ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("HOLDFAST_ROOT_SECRET_KEY", SECRET_KEY)
             .stdout(Stdio::null())
