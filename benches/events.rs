@@ -21,6 +21,7 @@ use holdfast::domain::file::{
 };
 use holdfast::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp};
 use holdfast::domain::jcs;
+use holdfast::domain::lock::FileLock;
 use holdfast::domain::manifest::{Manifest, ManifestHead, ManifestWriter};
 use holdfast::domain::merkle::{Frontier, leaf_hash};
 use holdfast::domain::name::{ObjectKey, PackageName};
@@ -63,6 +64,8 @@ fn event() -> Event {
         },
         location: location(),
         copied_from: None,
+        is_versioned: false,
+        lock: FileLock::default(),
     }))
 }
 
@@ -121,6 +124,8 @@ fn manifest() -> Vec<u8> {
             copied_from: None,
             attributes: ObjectAttributes::default(),
             location: location(),
+            is_versioned: false,
+            lock: FileLock::default(),
         });
     }
     let head = ManifestHead {
@@ -156,6 +161,9 @@ fn package() -> PackageRecord {
         file_count: FILES,
         total_bytes: 4096 * FILES,
         archive_backend: None,
+        versioning: None,
+        object_lock: None,
+        noncurrent_count: 0,
     }
 }
 

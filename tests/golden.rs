@@ -1,7 +1,11 @@
 //! Events, manifest and log against golden files that Python made (`tests/golden/make_golden.py`):
 //! the same bytes in both directions, the same JSON, the same leaves and roots.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test fails where it unwraps, and a list of cases is long"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,10 +17,9 @@ use holdfast::domain::configuration::ConfigurationKind;
 use holdfast::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use holdfast::domain::event::{
     BlobReclaimed, ConfigurationSet, DeletionEligible, EligibilityRevoked, Event, FileIngested,
-    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationAdded, LocationVerified,
-    MetadataSchemaRegistered, PackageCreated, PackageDeleted, PackageFinalized,
-    PackageMetadataUpdated, Recorded, RetentionDefaultApplied, RetentionExtended,
-    VerificationCompleted,
+    HoldApplied, HoldReleased, LocationAdded, LocationVerified, MetadataSchemaRegistered,
+    PackageCreated, PackageDeleted, PackageFinalized, PackageMetadataUpdated, Recorded,
+    RetentionDefaultApplied, RetentionExtended, VerificationCompleted,
 };
 use holdfast::domain::file::{
     ChecksumKind, FilePart, FileRecord, Location, ObjectAttributes, StoredChecksum,
@@ -24,6 +27,9 @@ use holdfast::domain::file::{
 use holdfast::domain::hashers::WholeHasher;
 use holdfast::domain::ids::{FileId, HoldId, PackageId, RunId, Sequence, Timestamp};
 use holdfast::domain::jcs;
+use holdfast::domain::lock::{
+    DefaultRetention, FileLock, ObjectLockConfig, ObjectRetention, Period, RetentionMode,
+};
 use holdfast::domain::manifest::{Manifest, ManifestHead, ManifestWriter, manifest_address};
 use holdfast::domain::merkle::{Frontier, leaf_hash};
 use holdfast::domain::name::{ObjectKey, PackageName};
@@ -31,6 +37,11 @@ use holdfast::domain::package::{PackageRecord, PackageStatus, WriteMode};
 use holdfast::domain::payload::payload_to_json;
 use holdfast::domain::retention::{Anchor, DeletionStrategy, HoldKind, LockMode, RetentionClass};
 use holdfast::domain::schema::SchemaSlug;
+use holdfast::domain::version::{Marker, Versioning};
+use holdfast::domain::version_event::{
+    FileLegalHoldSet, FileRemoved, FileRetentionSet, FileSuperseded, MarkerRemoved,
+    ObjectLockConfigured, VersionPurged, VersioningSet,
+};
 
 const PACKAGE: &str = "0193f0c4-7f1e-7c3a-9c1f-0123456789ab";
 const OTHER_PACKAGE: &str = "0193f0c4-7f1e-7c3a-9c1f-ba9876543210";
@@ -148,6 +159,8 @@ fn file_ingested(content: &[u8], path: &str, etag: &str) -> FileIngested {
             object_key: format!("blake3/{}", address(content).to_hex()),
         },
         copied_from: None,
+        is_versioned: false,
+        lock: FileLock::default(),
     }
 }
 
@@ -260,6 +273,7 @@ fn events() -> Vec<(&'static str, Event)> {
                 package_id: package_id(),
                 file_id: file_id(FILE),
                 superseded_by: file_id(NEXT_FILE),
+                is_kept: false,
                 key: key("hello.txt"),
             }),
         ),
@@ -267,8 +281,9 @@ fn events() -> Vec<(&'static str, Event)> {
             "file_removed",
             Event::FileRemoved(FileRemoved {
                 package_id: package_id(),
-                file_id: file_id(NEXT_FILE),
+                file_id: Some(file_id(NEXT_FILE)),
                 key: key("hello.txt"),
+                marker: None,
             }),
         ),
         (
@@ -295,6 +310,7 @@ fn events() -> Vec<(&'static str, Event)> {
     .chain(retention_events())
     .chain(schema_events())
     .chain(verification_events())
+    .chain(version_events())
     .collect()
 }
 
@@ -450,6 +466,100 @@ fn configuration_events() -> Vec<(&'static str, Event)> {
     ]
 }
 
+fn version_events() -> Vec<(&'static str, Event)> {
+    let (package_id, file, next) = (package_id(), file_id(FILE), file_id(NEXT_FILE));
+    let key = key("hello.txt");
+    let removed = |file_id, is_versioned| {
+        Event::FileRemoved(FileRemoved {
+            package_id,
+            file_id,
+            key: key.clone(),
+            marker: Some(Marker {
+                id: next,
+                is_versioned,
+            }),
+        })
+    };
+    let until = |mode| ObjectRetention {
+        mode,
+        retain_until: at("2027-11-23T08:15:30+00:00"),
+    };
+    let retention = |retention: Option<ObjectRetention>| {
+        Event::FileRetentionSet(FileRetentionSet {
+            package_id,
+            file_id: file,
+            key: key.clone(),
+            retention,
+            is_bypassed: retention.is_none(),
+        })
+    };
+    let set = |state| Event::VersioningSet(VersioningSet { package_id, state });
+    let configured = |default| {
+        let config = ObjectLockConfig { default };
+        Event::ObjectLockConfigured(ObjectLockConfigured { package_id, config })
+    };
+    let locked = FileIngested {
+        is_versioned: true,
+        lock: FileLock {
+            retention: Some(until(RetentionMode::Governance)),
+            legal_hold: Some(true),
+            is_unreadable: false,
+        },
+        ..file_ingested(HELLO, "hello.txt", "")
+    };
+    let superseded = FileSuperseded {
+        package_id,
+        file_id: file,
+        superseded_by: next,
+        key: key.clone(),
+        is_kept: true,
+    };
+    let marker_removed = MarkerRemoved {
+        package_id,
+        marker_id: next,
+        key: key.clone(),
+        restored: Some(file),
+    };
+    let purged = VersionPurged {
+        package_id,
+        file_id: file,
+        key: key.clone(),
+        reason: "version deleted".to_owned(),
+        restored: None,
+    };
+    let held = FileLegalHoldSet {
+        package_id,
+        file_id: file,
+        key: key.clone(),
+        is_on: true,
+    };
+    let default = DefaultRetention {
+        mode: RetentionMode::Compliance,
+        period: Period::Years(7),
+    };
+    vec![
+        ("versioning_enabled", set(Versioning::Enabled)),
+        ("versioning_suspended", set(Versioning::Suspended)),
+        (
+            "file_ingested_locked",
+            Event::FileIngested(Box::new(locked)),
+        ),
+        ("file_superseded_kept", Event::FileSuperseded(superseded)),
+        ("file_removed_by_marker", removed(Some(file), true)),
+        ("file_removed_by_null_marker", removed(None, false)),
+        ("marker_removed", Event::MarkerRemoved(marker_removed)),
+        ("version_purged", Event::VersionPurged(purged)),
+        ("object_lock_enabled", configured(None)),
+        ("object_lock_default", configured(Some(default))),
+        (
+            "file_retention_set",
+            retention(Some(until(RetentionMode::Compliance))),
+        ),
+        ("file_retention_removed", retention(None)),
+        ("file_legal_hold_set", Event::FileLegalHoldSet(held)),
+    ]
+}
+
 fn verification_events() -> Vec<(&'static str, Event)> {
     let package_id = package_id();
     let run_id: RunId = RUN.parse().unwrap();
@@ -539,6 +649,8 @@ fn manifest_file(
         attributes: event.attributes,
         location: event.location,
         copied_from: event.copied_from,
+        is_versioned: false,
+        lock: FileLock::default(),
     }
 }
 
@@ -577,6 +689,9 @@ fn manifest_with(change: impl Fn(&mut FileRecord)) -> Vec<u8> {
         file_count: 3,
         total_bytes: 76_808,
         archive_backend: None,
+        versioning: None,
+        object_lock: None,
+        noncurrent_count: 0,
     };
     let provenance = json!({
         "source_commits": {"holdfast": "8b1a9953c4611296a827abf8c47804d7"},

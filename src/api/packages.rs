@@ -143,6 +143,7 @@ fn read_package(body: &[u8], actor: &str) -> Result<CreatePackage, Fault> {
         metadata_schema: form.metadata_schema,
         write_mode,
         tags: form.tags,
+        object_lock: false,
         actor: actor.to_owned(),
     })
 }

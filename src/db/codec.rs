@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 use crate::db::error::{DbError, Result};
 use crate::domain::digest::ContentAddress;
 use crate::domain::ids::{FileId, LocationId, PackageId, SchemaId, Sequence, Timestamp, UploadId};
+use crate::domain::lock::{FileLock, ObjectRetention, RetentionMode};
 use crate::domain::name::{ObjectKey, PackageName};
 
 /// Reads the columns of a row, by position, into domain types.
@@ -172,6 +173,48 @@ impl<'r> Columns<'r> {
     pub fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<T> {
         let text = self.text()?;
         parse(&text).ok_or_else(|| self.corrupt(&format!("the word '{text}'")))
+    }
+
+    /// A text that a parser understands, or NULL.
+    pub fn word_or_null<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+        let Some(text) = self.text_or_null()? else {
+            return Ok(None);
+        };
+        let word = parse(&text).ok_or_else(|| self.corrupt(&format!("the word '{text}'")))?;
+        Ok(Some(word))
+    }
+
+    /// The lock of a version, from mode, end and legal hold. What cannot be understood is a lock
+    /// all the same, so that it forbids what a lock forbids.
+    pub fn lock(&mut self) -> FileLock {
+        let mode = self.lenient(Self::text_or_null);
+        let until = self.lenient(Self::time_or_null);
+        let hold = self.lenient(Self::text_or_null);
+        let retention = match (mode, until) {
+            (Ok(None), Ok(None)) => Ok(None),
+            (Ok(Some(mode)), Ok(Some(retain_until))) => RetentionMode::parse(&mode)
+                .map(|mode| Some(ObjectRetention { mode, retain_until }))
+                .ok_or(()),
+            _ => Err(()),
+        };
+        let legal_hold = match hold.as_ref().map(Option::as_deref) {
+            Ok(None) => Ok(None),
+            Ok(Some("on")) => Ok(Some(true)),
+            Ok(Some("off")) => Ok(Some(false)),
+            _ => Err(()),
+        };
+        FileLock {
+            retention: retention.unwrap_or_default(),
+            legal_hold: legal_hold.unwrap_or_default(),
+            is_unreadable: retention.is_err() || legal_hold.is_err(),
+        }
+    }
+
+    fn lenient<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> std::result::Result<T, ()> {
+        read(self).map_err(|_| ())
     }
 
     /// The error for the column just read.

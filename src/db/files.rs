@@ -20,7 +20,7 @@ use crate::domain::payload::decode_attributes;
 pub(super) const RECORD_COLUMNS: &str = "f.id, f.package_id, f.relative_path, f.media_type, \
     f.size_bytes, f.address, f.sha256, f.etag, f.created_at, f.sequence, f.ingested_by, \
     f.attributes, l.id, l.backend_id, l.object_key, f.copied_from_package, \
-    f.copied_from_file";
+    f.copied_from_file, f.is_versioned, f.lock_mode, f.retain_until, f.legal_hold";
 
 /// The bytes just above every key: UTF-8 never holds 0xff.
 const ABOVE_ALL_KEYS: u8 = 0xff;
@@ -234,15 +234,16 @@ pub async fn load_current(
     rows.iter().map(file).collect()
 }
 
-/// How many current files of a package should have their bytes in the database and do not.
+/// How many files of a package should have their bytes in the database and do not.
 pub async fn count_without_content<'e, E>(executor: E, package: PackageId) -> Result<u64>
 where
     E: Executor<'e, Database = Any>,
 {
     let row = sqlx::query(
-        "SELECT CAST(COUNT(*) AS BIGINT) FROM objects o \
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT file_id FROM objects WHERE package_id = $1 \
+         UNION ALL SELECT id FROM versions WHERE package_id = $1 AND is_marker = 0) o \
          JOIN storage_locations l ON l.file_id = o.file_id \
-         WHERE o.package_id = $1 AND l.backend_id = 'inline' AND NOT EXISTS \
+         WHERE l.backend_id = 'inline' AND NOT EXISTS \
          (SELECT 1 FROM inline_blobs b WHERE b.address = l.content_address)",
     )
     .bind(package.as_bytes().to_vec())
@@ -298,6 +299,8 @@ pub(super) fn read_record(columns: &mut Columns<'_>) -> Result<FileRecord> {
         copied_from: columns
             .package_id_or_null()?
             .zip(columns.file_id_or_null()?),
+        is_versioned: columns.int()? != 0,
+        lock: columns.lock(),
     })
 }
 

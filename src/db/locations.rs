@@ -76,7 +76,7 @@ impl LocationCursor {
     }
 }
 
-/// Which locations: of the current files of a package, of a backend, or all.
+/// Which locations: of the files of a package, older versions too, of a backend, or all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LocationScope {
     /// Only of this package.
@@ -109,8 +109,9 @@ where
     static OF_PACKAGE: LazyLock<String> = LazyLock::new(|| {
         format!(
             "SELECT {RECORD_COLUMNS}, l.status FROM (SELECT l.file_id AS file_id, l.id AS id \
-             FROM objects o CROSS JOIN storage_locations l WHERE o.package_id = $7 \
-             AND l.file_id = o.file_id AND ({ORDER}) > ($1, $2, $3, $4) \
+             FROM (SELECT file_id FROM objects WHERE package_id = $7 UNION ALL \
+             SELECT id FROM versions WHERE package_id = $7 AND is_marker = 0) o \
+             CROSS JOIN storage_locations l WHERE l.file_id = o.file_id AND ({ORDER}) > ($1, $2, $3, $4) \
              AND ($5 = '' OR l.backend_id = $5) ORDER BY {ORDER} LIMIT $6) k \
              CROSS JOIN storage_locations l CROSS JOIN files f \
              WHERE l.file_id = k.file_id AND l.id = k.id AND f.id = k.file_id ORDER BY {ORDER}"
@@ -152,9 +153,10 @@ where
              WHERE ($1 = '' OR l.backend_id = $1)"
         }
         Some(_) => {
-            "SELECT CAST(COUNT(*) AS BIGINT) FROM objects o \
-             JOIN storage_locations l ON l.file_id = o.file_id \
-             WHERE ($1 = '' OR l.backend_id = $1) AND o.package_id = $2"
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT file_id FROM objects \
+             WHERE package_id = $2 UNION ALL SELECT id FROM versions WHERE package_id = $2 \
+             AND is_marker = 0) o JOIN storage_locations l ON l.file_id = o.file_id \
+             WHERE ($1 = '' OR l.backend_id = $1)"
         }
     };
     let mut query = sqlx::query(text).bind(scope.backend_id.clone().unwrap_or_default());
@@ -278,8 +280,9 @@ where
 {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "SELECT CAST(COUNT(*) AS BIGINT) FROM objects o WHERE o.package_id = $1 \
-             AND NOT EXISTS ({SOUND_AND_WHOLE} AND a.file_id = o.file_id AND a.backend_id = $2)"
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT file_id FROM objects \
+             WHERE package_id = $1 UNION ALL SELECT id FROM versions WHERE package_id = $1 \
+             AND is_marker = 0) o WHERE NOT EXISTS ({SOUND_AND_WHOLE} AND a.file_id = o.file_id AND a.backend_id = $2)"
         )
     });
     let row = sqlx::query(TEXT.as_str())

@@ -11,13 +11,16 @@ use crate::db::error::Result;
 use crate::db::rows::ForRows;
 use crate::db::script::Script;
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
+use crate::domain::lock::ObjectLockConfig;
 use crate::domain::name::PackageName;
 use crate::domain::package::{Package, PackageRecord, PackageStatus, WriteMode};
+use crate::domain::version::Versioning;
 
 const RECORD: &str = "SELECT p.id, p.bucket, p.name, p.producer, p.subject, p.retention_class, \
     p.metadata, p.metadata_schema_id, p.tags, p.write_mode, p.owner, p.status, p.created_at, \
     p.finalized_at, r.current_expires_at, p.manifest_address, p.last_sequence, p.file_count, \
-    p.total_bytes, p.archive_backend FROM packages p LEFT JOIN retention_state r ON r.package_id = p.id ";
+    p.total_bytes, p.archive_backend, p.versioning, p.object_lock, p.noncurrent_count \
+    FROM packages p LEFT JOIN retention_state r ON r.package_id = p.id ";
 
 /// The state that decisions read, and until when a finalize has closed the package for writes.
 #[derive(Debug, Clone)]
@@ -29,7 +32,8 @@ pub struct PackageState {
 }
 
 const STATE_COLUMNS: &str = "p.id, p.bucket, p.owner, p.write_mode, p.status, \
-    p.manifest_address, p.file_count, s.expires_at FROM packages p \
+    p.manifest_address, p.file_count, p.versioning, p.object_lock, p.noncurrent_count, \
+    s.expires_at FROM packages p \
     LEFT JOIN sealing_marks s ON s.package_id = p.id ";
 
 static STATES: LazyLock<ForRows> = LazyLock::new(|| ForRows {
@@ -248,6 +252,9 @@ fn state(row: &AnyRow) -> Result<PackageState> {
             manifest: columns.address_or_null()?,
             file_count: columns.unsigned()?,
             is_sealing: false,
+            versioning: columns.word_or_null(Versioning::parse)?,
+            object_lock: columns.word_or_null(ObjectLockConfig::parse)?,
+            noncurrent_count: columns.unsigned()?,
         },
         sealing_until: columns.time_or_null()?,
     })
@@ -276,6 +283,9 @@ fn record(row: &AnyRow) -> Result<PackageRecord> {
         file_count: columns.unsigned()?,
         total_bytes: columns.unsigned()?,
         archive_backend: columns.text_or_null()?,
+        versioning: columns.word_or_null(Versioning::parse)?,
+        object_lock: columns.word_or_null(ObjectLockConfig::parse)?,
+        noncurrent_count: columns.unsigned()?,
     })
 }
 

@@ -94,6 +94,7 @@ async fn digest_view(connection: &mut AnyConnection, table: &str) -> Result<(Str
         "metadata_schemas" => "slug, version",
         "bucket_configurations" => "package_id, kind",
         "objects" => "package_id, relative_path",
+        "versions" => "package_id, relative_path, recency",
         "storage_locations" => "file_id, id",
         "archived_files" => "file_id",
         _ => "content_address, backend_id, file_id",

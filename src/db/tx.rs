@@ -20,6 +20,7 @@ use crate::domain::description::Description;
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
+use crate::domain::key_versions::key_of;
 use crate::domain::merkle::{TreeHash, leaf_hash};
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::{CurrentFile, Package, PackageStatus};
@@ -63,10 +64,10 @@ pub struct WriteTx<'c> {
     pub connection: &'c mut AnyConnection,
     now: Timestamp,
     head: LogHead,
-    appended: Vec<Appended>,
+    pub(super) appended: Vec<Appended>,
     inline: HashMap<ContentAddress, bytes::Bytes>,
-    packages: HashMap<PackageId, Option<PackageState>>,
-    current: HashMap<(PackageId, ObjectKey), Option<CurrentFile>>,
+    pub(super) packages: HashMap<PackageId, Option<PackageState>>,
+    pub(super) current: HashMap<(PackageId, ObjectKey), Option<CurrentFile>>,
     retentions: HashMap<PackageId, Option<Retention>>,
     classes: HashMap<String, Option<RetentionClass>>,
 }
@@ -413,6 +414,9 @@ impl<'c> WriteTx<'c> {
                     manifest: None,
                     file_count: 0,
                     is_sealing: false,
+                    versioning: None,
+                    object_lock: None,
+                    noncurrent_count: 0,
                 };
                 let state = PackageState {
                     package,
@@ -422,20 +426,10 @@ impl<'c> WriteTx<'c> {
             }
             Event::FileIngested(event) => {
                 self.count_files(event.package_id, 1);
-                let file = CurrentFile {
-                    id: event.file_id,
-                    etag: event.etag.clone(),
-                    address: event.address,
-                    size_bytes: event.size_bytes,
-                };
-                self.current
-                    .insert((event.package_id, event.key.clone()), Some(file));
-            }
-            Event::FileSuperseded(event) => self.count_files(event.package_id, -1),
-            Event::FileRemoved(event) => {
-                self.count_files(event.package_id, -1);
-                self.current
-                    .insert((event.package_id, event.key.clone()), None);
+                self.current.insert(
+                    (event.package_id, event.key.clone()),
+                    Some(event.to_current()),
+                );
             }
             Event::PackageFinalized(event) => {
                 if let Some(Some(state)) = self.packages.get_mut(&event.package_id) {
@@ -449,6 +443,10 @@ impl<'c> WriteTx<'c> {
                     state.package.status = PackageStatus::Deleted;
                 }
                 self.retentions.insert(event.package_id, None);
+            }
+            event if key_of(event).is_some() => self.follow_versions(event),
+            Event::VersioningSet(_) | Event::ObjectLockConfigured(_) => {
+                self.follow_versions(&recorded.event);
             }
             _ => self.follow_retention(recorded),
         }
@@ -495,7 +493,7 @@ impl<'c> WriteTx<'c> {
         }
     }
 
-    fn count_files(&mut self, package: PackageId, change: i64) {
+    pub(super) fn count_files(&mut self, package: PackageId, change: i64) {
         if let Some(Some(state)) = self.packages.get_mut(&package) {
             state.package.file_count = state.package.file_count.saturating_add_signed(change);
         }

@@ -8,15 +8,18 @@ use sqlx::{Any, AnyConnection, Executor};
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
 use crate::db::files::{KeyRange, attributes};
+use crate::db::version_views::hold_word;
 use crate::domain::digest::{Checksum, ChecksumAlgorithm};
 use crate::domain::file::ChecksumKind;
 use crate::domain::ids::{FileId, PackageId, Timestamp, UploadId};
+use crate::domain::lock::LockRequest;
 use crate::domain::name::ObjectKey;
 use crate::domain::payload::encode_attributes;
 use crate::domain::upload::{PartRecord, UploadRecord};
 
 const UPLOAD: &str = "SELECT id, package_id, relative_path, media_type, attributes, \
-    checksum_algorithm, checksum_kind, initiated_at, initiated_by FROM uploads ";
+    checksum_algorithm, checksum_kind, initiated_at, initiated_by, lock_mode, retain_until, \
+    legal_hold FROM uploads ";
 
 const PART: &str = "SELECT number, size_bytes, md5, address, backend_id, object_key, \
     checksum_algorithm, checksum_digest, created_at FROM upload_parts ";
@@ -26,8 +29,8 @@ pub async fn insert(connection: &mut AnyConnection, upload: &UploadRecord) -> Re
     let (algorithm, kind) = upload.checksum.map(|(a, k)| (a.name(), k.name())).unzip();
     sqlx::query(
         "INSERT INTO uploads (id, package_id, relative_path, media_type, attributes, \
-         checksum_algorithm, checksum_kind, initiated_at, initiated_by) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         checksum_algorithm, checksum_kind, initiated_at, initiated_by, lock_mode, retain_until, \
+         legal_hold) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(upload.id.as_bytes().to_vec())
     .bind(upload.package_id.as_bytes().to_vec())
@@ -38,6 +41,9 @@ pub async fn insert(connection: &mut AnyConnection, upload: &UploadRecord) -> Re
     .bind(kind)
     .bind(upload.initiated_at.0)
     .bind(upload.initiated_by.clone())
+    .bind(upload.lock.retention.map(|kept| kept.mode.as_str()))
+    .bind(upload.lock.retention.map(|kept| kept.retain_until.0))
+    .bind(upload.lock.legal_hold.map(hold_word))
     .execute(connection)
     .await?;
     Ok(())
@@ -310,6 +316,16 @@ fn upload(row: &AnyRow) -> Result<UploadRecord> {
         },
         initiated_at: columns.time()?,
         initiated_by: columns.text()?,
+        lock: {
+            let lock = columns.lock();
+            if lock.is_unreadable {
+                return Err(columns.corrupt("no lock"));
+            }
+            LockRequest {
+                retention: lock.retention,
+                legal_hold: lock.legal_hold,
+            }
+        },
     })
 }
 

@@ -6,8 +6,8 @@ use crate::db::rows::{ForRows, InsertRows};
 pub const INSERT_FILES: InsertRows = InsertRows {
     into: "files (id, package_id, relative_path, media_type, size_bytes, address, \
              sha256, etag, created_at, sequence, ingested_by, attributes, copied_from_package, \
-             copied_from_file)",
-    columns: 14,
+             copied_from_file, is_versioned, lock_mode, retain_until, legal_hold)",
+    columns: 18,
     on_conflict: "",
 };
 
@@ -78,3 +78,22 @@ pub const DELETE_PART_REFERENCES: ForRows = ForRows {
     columns: 1,
     after: ")",
 };
+
+/// The rows of all that a package has, by its id.
+pub const DROP_CONTENTS: [&str; 11] = [
+    "DELETE FROM storage_locations WHERE file_id IN \
+     (SELECT file_id FROM objects WHERE package_id = ?)",
+    "DELETE FROM part_references WHERE file_id IN \
+     (SELECT file_id FROM objects WHERE package_id = ?)",
+    "DELETE FROM files WHERE id IN (SELECT file_id FROM objects WHERE package_id = ?)",
+    "DELETE FROM storage_locations WHERE file_id IN \
+     (SELECT id FROM versions WHERE package_id = ?)",
+    "DELETE FROM part_references WHERE file_id IN \
+     (SELECT id FROM versions WHERE package_id = ?)",
+    "DELETE FROM files WHERE id IN (SELECT id FROM versions WHERE package_id = ?)",
+    "DELETE FROM objects WHERE package_id = ?",
+    "DELETE FROM versions WHERE package_id = ?",
+    "DELETE FROM holds WHERE package_id = ?",
+    "DELETE FROM retention_state WHERE package_id = ?",
+    "DELETE FROM bucket_configurations WHERE package_id = ?",
+];

@@ -11,12 +11,14 @@ use sqlx::AnyConnection;
 use crate::db::codec::{Columns, to_int};
 use crate::db::error::Result;
 use crate::db::script::{Script, Values};
+use crate::db::version_views::{self, hold_word};
 use crate::db::view_retention::{
     define_class, delete_hold, insert_hold, insert_retention, set_eligible, set_expiry,
 };
 use crate::db::view_statements::{
-    DELETE_FILES, DELETE_LOCATIONS, DELETE_OBJECTS, DELETE_PART_REFERENCES, INSERT_FILES,
-    INSERT_LOCATIONS, INSERT_PART_REFERENCES, SET_FAILED, SET_VERIFIED, UPSERT_OBJECTS,
+    DELETE_FILES, DELETE_LOCATIONS, DELETE_OBJECTS, DELETE_PART_REFERENCES, DROP_CONTENTS,
+    INSERT_FILES, INSERT_LOCATIONS, INSERT_PART_REFERENCES, SET_FAILED, SET_VERIFIED,
+    UPSERT_OBJECTS,
 };
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{
@@ -32,13 +34,14 @@ use crate::domain::schema::{canonical_schema, schema_digest};
 use crate::domain::scrub::LocationStatus;
 
 /// The view tables, for emptying and comparing. Columns are in the order of the primary key first.
-pub const VIEW_TABLES: [&str; 11] = [
+pub const VIEW_TABLES: [&str; 12] = [
     "packages",
     "retention_classes",
     "retention_state",
     "holds",
     "files",
     "objects",
+    "versions",
     "storage_locations",
     "archived_files",
     "part_references",
@@ -85,6 +88,13 @@ pub async fn apply(
                 set_eligible(script, recorded, event.package_id, None);
             }
             Event::ConfigurationSet(event) => set_configuration(script, recorded, event),
+            event if version_views::is_one(event) => {
+                // It moves rows that earlier events of the slice may have made.
+                std::mem::take(&mut outcome)
+                    .write(connection, script)
+                    .await?;
+                version_views::apply(script, recorded);
+            }
             _ => outcome.fold(recorded),
         }
         if let Some(id) = recorded.event.package_id() {
@@ -144,7 +154,9 @@ impl<'e> Outcome<'e> {
             Event::FileSuperseded(event) => self.drop_file(event.package_id, event.file_id),
             Event::FileRemoved(event) => {
                 self.current.insert((event.package_id, &event.key), None);
-                self.drop_file(event.package_id, event.file_id);
+                if let Some(id) = event.file_id {
+                    self.drop_file(event.package_id, id);
+                }
             }
             Event::PackageMetadataUpdated(event) => {
                 self.package(event.package_id).description = Some(event);
@@ -253,6 +265,10 @@ impl<'e> Outcome<'e> {
                         .map(|(package, _)| package.as_bytes().to_vec()),
                 )
                 .bind(file.copied_from.map(|(_, file)| file.as_bytes().to_vec()))
+                .bind(i64::from(file.is_versioned))
+                .bind(file.lock.retention.map(|kept| kept.mode.as_str()))
+                .bind(file.lock.retention.map(|kept| kept.retain_until.0))
+                .bind(file.lock.legal_hold.map(hold_word))
         });
         INSERT_LOCATIONS.add(script, &files, |values, (_, file)| {
             values
@@ -346,7 +362,8 @@ fn insert_package(script: &mut Script, recorded: &Recorded, event: &PackageCreat
     script.add(
         "INSERT INTO packages (id, bucket, name, producer, subject, retention_class, metadata, \
          metadata_schema_id, tags, write_mode, owner, status, created_at, last_sequence, \
-         file_count, total_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+         file_count, total_bytes, noncurrent_count) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)",
         |values| {
             values
                 .bind(event.package_id.as_bytes().to_vec())
@@ -491,18 +508,7 @@ fn keep_archived(script: &mut Script, id: PackageId, backend_id: &str) {
 /// The rows of a package's files, retention and configurations: what they referred to may be
 /// reclaimed.
 fn drop_contents(script: &mut Script, id: PackageId) {
-    const STATEMENTS: [&str; 7] = [
-        "DELETE FROM storage_locations WHERE file_id IN \
-         (SELECT file_id FROM objects WHERE package_id = ?)",
-        "DELETE FROM part_references WHERE file_id IN \
-         (SELECT file_id FROM objects WHERE package_id = ?)",
-        "DELETE FROM files WHERE id IN (SELECT file_id FROM objects WHERE package_id = ?)",
-        "DELETE FROM objects WHERE package_id = ?",
-        "DELETE FROM holds WHERE package_id = ?",
-        "DELETE FROM retention_state WHERE package_id = ?",
-        "DELETE FROM bucket_configurations WHERE package_id = ?",
-    ];
-    for text in STATEMENTS {
+    for text in DROP_CONTENTS {
         script.add(text, |values| values.bind(id.as_bytes().to_vec()));
     }
 }

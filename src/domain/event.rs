@@ -15,11 +15,16 @@ use crate::domain::hashers::WholeDigests;
 use crate::domain::ids::{
     FileId, HoldId, LocationId, PackageId, RunId, SchemaId, Sequence, Timestamp,
 };
+use crate::domain::lock::FileLock;
 use crate::domain::name::{ObjectKey, PackageName};
-use crate::domain::package::WriteMode;
+use crate::domain::package::{CurrentFile, WriteMode};
 use crate::domain::retention::{HoldKind, RetentionClass};
 use crate::domain::schema::SchemaSlug;
 use crate::domain::subject::Subject;
+use crate::domain::version_event::{
+    FileLegalHoldSet, FileRemoved, FileRetentionSet, FileSuperseded, MarkerRemoved,
+    ObjectLockConfigured, VersionPurged, VersioningSet,
+};
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +69,18 @@ pub enum Event {
     VerificationCompleted(VerificationCompleted),
     /// `v1.package.configuration_set`
     ConfigurationSet(ConfigurationSet),
+    /// `v1.package.versioning_set`
+    VersioningSet(VersioningSet),
+    /// `v1.package.object_lock_configured`
+    ObjectLockConfigured(ObjectLockConfigured),
+    /// `v1.file.marker_removed`
+    MarkerRemoved(MarkerRemoved),
+    /// `v1.file.version_purged`
+    VersionPurged(VersionPurged),
+    /// `v1.file.retention_set`
+    FileRetentionSet(FileRetentionSet),
+    /// `v1.file.legal_hold_set`
+    FileLegalHoldSet(FileLegalHoldSet),
 }
 
 /// A package came to be.
@@ -141,11 +158,25 @@ pub struct FileIngested {
     pub location: Location,
     /// The file it was copied from.
     pub copied_from: Option<(PackageId, FileId)>,
+    /// Whether versioning was enabled; otherwise it is its key's null version.
+    pub is_versioned: bool,
+    /// What keeps it.
+    pub lock: FileLock,
 }
 
 impl FileIngested {
     /// The event's type.
     pub const TYPE: &'static str = "v1.file.ingested";
+
+    /// The file as decisions see it.
+    pub fn to_current(&self) -> CurrentFile {
+        CurrentFile {
+            id: self.file_id,
+            etag: self.etag.clone(),
+            address: self.address,
+            size_bytes: self.size_bytes,
+        }
+    }
 
     /// The file as the views hold it, once this is recorded.
     pub fn to_record(&self, recorded: &Recorded) -> FileRecord {
@@ -164,43 +195,10 @@ impl FileIngested {
             attributes: self.attributes.clone(),
             location: self.location.clone(),
             copied_from: self.copied_from,
+            is_versioned: self.is_versioned,
+            lock: self.lock,
         }
     }
-}
-
-/// A file is no longer its key's current one. Stands in one transaction with the ingest of the file
-/// that takes its place, and before it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FileSuperseded {
-    /// The subject.
-    pub package_id: PackageId,
-    /// The file that was current.
-    pub file_id: FileId,
-    /// The file that is.
-    pub superseded_by: FileId,
-    /// The key.
-    pub key: ObjectKey,
-}
-
-impl FileSuperseded {
-    /// The event's type.
-    pub const TYPE: &'static str = "v1.file.superseded";
-}
-
-/// A file was removed; its key has no current file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FileRemoved {
-    /// The subject.
-    pub package_id: PackageId,
-    /// The file.
-    pub file_id: FileId,
-    /// The key.
-    pub key: ObjectKey,
-}
-
-impl FileRemoved {
-    /// The event's type.
-    pub const TYPE: &'static str = "v1.file.removed";
 }
 
 /// A package was frozen.
@@ -529,6 +527,12 @@ impl Event {
             Self::LocationAdded(_) => LocationAdded::TYPE,
             Self::VerificationCompleted(_) => VerificationCompleted::TYPE,
             Self::ConfigurationSet(_) => ConfigurationSet::TYPE,
+            Self::VersioningSet(_) => VersioningSet::TYPE,
+            Self::ObjectLockConfigured(_) => ObjectLockConfigured::TYPE,
+            Self::MarkerRemoved(_) => MarkerRemoved::TYPE,
+            Self::VersionPurged(_) => VersionPurged::TYPE,
+            Self::FileRetentionSet(_) => FileRetentionSet::TYPE,
+            Self::FileLegalHoldSet(_) => FileLegalHoldSet::TYPE,
         }
     }
 
@@ -555,6 +559,12 @@ impl Event {
             Self::LocationAdded(event) => Subject::StoredFile(event.package_id, event.file_id),
             Self::VerificationCompleted(event) => Subject::Run(event.run_id),
             Self::ConfigurationSet(event) => Subject::Package(event.package_id),
+            Self::VersioningSet(event) => Subject::Package(event.package_id),
+            Self::ObjectLockConfigured(event) => Subject::Package(event.package_id),
+            Self::MarkerRemoved(event) => Subject::Package(event.package_id),
+            Self::VersionPurged(event) => Subject::Package(event.package_id),
+            Self::FileRetentionSet(event) => Subject::Package(event.package_id),
+            Self::FileLegalHoldSet(event) => Subject::Package(event.package_id),
         }
     }
 

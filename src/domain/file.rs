@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::ids::{FileId, LocationId, PackageId, Sequence, Timestamp};
+use crate::domain::lock::FileLock;
 use crate::domain::name::ObjectKey;
 
 /// The backend of blobs that live in the metadata database.
@@ -144,6 +145,10 @@ pub struct FileRecord {
     pub location: Location,
     /// The file that it was copied from.
     pub copied_from: Option<(PackageId, FileId)>,
+    /// Whether versioning was enabled; otherwise it is its key's null version.
+    pub is_versioned: bool,
+    /// What keeps it.
+    pub lock: FileLock,
 }
 
 impl FileRecord {

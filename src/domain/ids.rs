@@ -147,6 +147,30 @@ impl Timestamp {
             .map(|at| Self(at.timestamp_micros()))
     }
 
+    /// An instant written in ISO 8601 with an offset, in the extended or the basic form, as clients
+    /// write the end of a retention. A date alone, or a time without an offset, is no instant.
+    pub fn parse_iso8601(text: &str) -> Option<Self> {
+        if let Some(at) = Self::parse(text) {
+            return Some(at);
+        }
+        let zoned = match text.strip_suffix(['Z', 'z']) {
+            Some(local) => format!("{local}+0000"),
+            None => text.to_owned(),
+        };
+        let forms = [
+            "%Y-%m-%dT%H:%M:%S%.f%#z",
+            "%Y-%m-%dT%H:%M%#z",
+            "%Y%m%dT%H%M%S%.f%#z",
+            "%Y%m%dT%H%M%#z",
+        ];
+        let at = forms
+            .into_iter()
+            .find_map(|form| DateTime::parse_from_str(&zoned, form).ok())?;
+        (0..=9999)
+            .contains(&at.year())
+            .then(|| Self(at.timestamp_micros()))
+    }
+
     /// `2026-11-23T08:15:30`, with room for a fraction and a zone. Written digit by digit: a page
     /// of a listing has a thousand of them, and `format!` would take a third of its time.
     fn date_and_time(self) -> String {

@@ -17,6 +17,7 @@ use crate::domain::merkle::{Frontier, TreeHash, hash_leaf};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::{PackageRecord, PackageStatus};
 use crate::domain::payload::{LOCATION_RECORDED, RETRIEVAL_TIER};
+use crate::domain::version::MarkerRecord;
 
 /// The version of the manifest's form.
 pub const MANIFEST_VERSION: u64 = 1;
@@ -75,15 +76,27 @@ pub fn check_provenance(provenance: &Json) -> Result<(), NotCarriable> {
 /// file, then every receipt, both in key order. What is written is taken away as it comes.
 ///
 /// In canonical order, key by key: `files`, `package`, `files_root`, `provenance`,
-/// `content_digest`, `manifest_version`, `storage_receipts`, `retention_summary`.
+/// `content_digest`, `manifest_version`, `storage_receipts`, `retention_summary`, and, where there are
+/// any, `noncurrent_versions`.
 pub struct ManifestWriter {
     count: u64,
     files: u64,
     receipts: u64,
+    /// How many versions that are not current it shall have, and has.
+    noncurrent: (u64, u64),
     pending: Vec<u8>,
     taken: blake3::Hasher,
     digests: FilesDigests,
     last_key: Option<ObjectKey>,
+}
+
+/// A version that is not current, or a marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoncurrentVersion {
+    /// An older file.
+    File(Box<FileRecord>),
+    /// A delete marker of a key.
+    Marker(ObjectKey, MarkerRecord),
 }
 
 /// The manifest was begun for another number of files.
@@ -95,16 +108,17 @@ pub struct WrongCount {
 }
 
 impl ManifestWriter {
-    /// A manifest of so many files.
-    pub fn new(count: u64) -> Self {
+    /// A manifest of so many files, and of so many versions that are not current and delete markers.
+    pub fn new(count: u64, noncurrent: u64) -> Self {
         let mut pending = Vec::new();
-        put_head(&mut pending, MAP, 8);
+        put_head(&mut pending, MAP, if noncurrent == 0 { 8 } else { 9 });
         put_text(&mut pending, "files");
         put_head(&mut pending, ARRAY, count);
         Self {
             count,
             files: 0,
             receipts: 0,
+            noncurrent: (noncurrent, 0),
             pending,
             taken: blake3::Hasher::new(),
             digests: FilesDigests::default(),
@@ -163,12 +177,48 @@ impl ManifestWriter {
         append_map(&mut self.pending, |map| receipt(map, file));
     }
 
-    /// After the last receipt: the end.
+    /// After the last receipt: the end, but for versions that are not current.
     pub fn end(&mut self, head: &ManifestHead<'_>) -> Result<(), WrongCount> {
         self.check(self.receipts)?;
         put_text(&mut self.pending, "retention_summary");
         append_map(&mut self.pending, |map| retention_summary(map, head));
+        if self.noncurrent.0 > 0 {
+            put_text(&mut self.pending, "noncurrent_versions");
+            put_head(&mut self.pending, ARRAY, self.noncurrent.0);
+        }
         Ok(())
+    }
+
+    /// Adds the next version that is not current, or marker: by key, the newest first.
+    pub fn push_noncurrent(&mut self, version: &NoncurrentVersion) {
+        self.noncurrent.1 += 1;
+        append_map(&mut self.pending, |map| match version {
+            NoncurrentVersion::File(file) => {
+                file_entry(map, file);
+                if !file.is_versioned {
+                    map.bool("null_version", true);
+                }
+            }
+            NoncurrentVersion::Marker(key, found) => {
+                map.text("id", &found.marker.id.to_string());
+                map.text("removed_at", &found.created_at.to_isoformat());
+                if !found.marker.is_versioned {
+                    map.bool("null_version", true);
+                }
+                map.bool("delete_marker", true);
+                map.text("relative_path", key.as_str());
+                map.uint("event_sequence", found.sequence.0);
+            }
+        });
+    }
+
+    /// After the last version: whether all came.
+    pub fn check_noncurrent(&self) -> Result<(), WrongCount> {
+        let (expected, found) = self.noncurrent;
+        if expected == found {
+            return Ok(());
+        }
+        Err(WrongCount { expected, found })
     }
 
     fn check(&self, found: u64) -> Result<(), WrongCount> {
@@ -200,7 +250,7 @@ impl ManifestWriter {
 
     /// A manifest in one piece.
     pub fn whole(files: &[FileRecord], head: &ManifestHead<'_>) -> Result<Vec<u8>, WrongCount> {
-        let mut writer = Self::new(files.len() as u64);
+        let mut writer = Self::new(files.len() as u64, 0);
         for file in files {
             writer.push_file(file);
         }
@@ -394,7 +444,7 @@ impl Manifest {
         for _ in 0..count {
             match reader.key(&mut previous)? {
                 "files" => files = read_files(&mut reader, bytes, &mut digests)?,
-                "storage_receipts" => reader.skip(MAX_DEPTH - 1)?,
+                "storage_receipts" | "noncurrent_versions" => reader.skip(MAX_DEPTH - 1)?,
                 key => entries.push((key, reader.value(MAX_DEPTH - 1)?)),
             }
         }
@@ -492,6 +542,7 @@ mod tests {
     use super::*;
     use crate::domain::file::{Location, ObjectAttributes};
     use crate::domain::ids::{FileId, LocationId, PackageId};
+    use crate::domain::lock::FileLock;
     use crate::domain::name::PackageName;
     use crate::domain::package::WriteMode;
 
@@ -517,6 +568,9 @@ mod tests {
             file_count: 3,
             total_bytes: 6,
             archive_backend: None,
+            versioning: None,
+            object_lock: None,
+            noncurrent_count: 0,
         }
     }
 
@@ -540,6 +594,8 @@ mod tests {
                 object_key: "x".to_owned(),
             },
             copied_from: None,
+            is_versioned: false,
+            lock: FileLock::default(),
         }
     }
 
@@ -552,7 +608,7 @@ mod tests {
             active_holds: &[],
             last_retention_sequence: Some(Sequence(2)),
         };
-        let mut writer = ManifestWriter::new(files.len() as u64);
+        let mut writer = ManifestWriter::new(files.len() as u64, 0);
         let mut taken = Vec::new();
         for file in files {
             writer.push_file(file);
@@ -649,7 +705,7 @@ mod tests {
             active_holds: &[],
             last_retention_sequence: None,
         };
-        let mut writer = ManifestWriter::new(2);
+        let mut writer = ManifestWriter::new(2, 0);
         writer.push_file(&file);
         let (expected, found) = (2, 1);
         assert_eq!(writer.end_files(&head), Err(WrongCount { expected, found }));

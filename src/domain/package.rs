@@ -8,7 +8,9 @@ use crate::domain::condition::{ConditionFailed, WriteCondition};
 use crate::domain::description::InvalidDescription;
 use crate::domain::digest::ContentAddress;
 use crate::domain::ids::{FileId, PackageId, Sequence, Timestamp, UploadId};
+use crate::domain::lock::{ObjectLockConfig, VersionRefused};
 use crate::domain::name::PackageName;
+use crate::domain::version::Versioning;
 
 /// How writes to an open package behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,6 +111,12 @@ pub struct PackageRecord {
     pub total_bytes: u64,
     /// The backend that keeps the files of a package that has ended.
     pub archive_backend: Option<String>,
+    /// Whether it keeps versions; `None` when it never did.
+    pub versioning: Option<Versioning>,
+    /// Its Object Lock, once enabled.
+    pub object_lock: Option<ObjectLockConfig>,
+    /// How many versions it has that are not current, and delete markers.
+    pub noncurrent_count: u64,
 }
 
 /// Why a rule says no.
@@ -206,6 +214,9 @@ pub enum Rejection {
     /// A part was replaced while its upload was being completed.
     #[error("a part was replaced while the upload was being completed")]
     PartsChanged,
+    /// A rule of versions and their locks.
+    #[error(transparent)]
+    Version(#[from] VersionRefused),
     /// What finalize was told to expect is not what is there.
     #[error("the package's content digest is {actual}, not the one expected")]
     ContentDigestMismatch {
@@ -274,6 +285,12 @@ pub struct Package {
     pub file_count: u64,
     /// Whether a finalize is under way.
     pub is_sealing: bool,
+    /// Whether it keeps versions; `None` when it never did.
+    pub versioning: Option<Versioning>,
+    /// Its Object Lock, once enabled.
+    pub object_lock: Option<ObjectLockConfig>,
+    /// How many versions it has that are not current, and delete markers.
+    pub noncurrent_count: u64,
 }
 
 impl Package {
@@ -325,6 +342,28 @@ impl Package {
         }
     }
 
+    /// Decides a change of versioning. A write-once package never overwrites, so it has no versions.
+    pub fn set_versioning(&self, state: Versioning) -> Result<(), Rejection> {
+        self.check_open()?;
+        if self.write_mode == WriteMode::WriteOnce {
+            return Err(Rejection::Version(VersionRefused::WriteOnceVersioning));
+        }
+        if state == Versioning::Suspended && self.object_lock.is_some() {
+            return Err(Rejection::Version(VersionRefused::LockNeedsVersioning));
+        }
+        Ok(())
+    }
+
+    /// Decides another configuration of Object Lock, which needs versioning.
+    pub fn configure_lock(&self) -> Result<(), Rejection> {
+        self.check_open()?;
+        if self.versioning == Some(Versioning::Enabled) {
+            Ok(())
+        } else {
+            Err(Rejection::Version(VersionRefused::LockWithoutVersioning))
+        }
+    }
+
     /// Decides the end of an open, empty package. A finalized one is retained until its retention
     /// allows its end.
     pub fn delete(&self) -> Result<(), Rejection> {
@@ -332,7 +371,7 @@ impl Package {
             PackageStatus::Finalized => Err(Rejection::Retained { expires_at: None }),
             _ => {
                 self.check_open()?;
-                if self.file_count == 0 {
+                if self.file_count == 0 && self.noncurrent_count == 0 {
                     Ok(())
                 } else {
                     Err(Rejection::NotEmpty)

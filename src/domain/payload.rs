@@ -16,10 +16,9 @@ use crate::domain::configuration_payload::{configuration_set, read_configuration
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
 use crate::domain::event::{
     BlobReclaimed, ConfigurationSet, DeletionEligible, EligibilityRevoked, Event, FileIngested,
-    FileRemoved, FileSuperseded, HoldApplied, HoldReleased, LocationAdded, LocationVerified,
-    MetadataSchemaRegistered, PackageCreated, PackageDeleted, PackageFinalized,
-    PackageMetadataUpdated, RetentionDefaultApplied, RetentionExtended, UnreadableEvent,
-    VerificationCompleted,
+    HoldApplied, HoldReleased, LocationAdded, LocationVerified, MetadataSchemaRegistered,
+    PackageCreated, PackageDeleted, PackageFinalized, PackageMetadataUpdated,
+    RetentionDefaultApplied, RetentionExtended, UnreadableEvent, VerificationCompleted,
 };
 use crate::domain::file::{ChecksumKind, FilePart, Location, ObjectAttributes, StoredChecksum};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
@@ -30,6 +29,17 @@ use crate::domain::schema::SchemaSlug;
 use crate::domain::storage_payload::{
     location_added, location_verified, read_blob_reclaimed, read_location_added,
     read_location_verified, read_verification_completed, verification_completed,
+};
+use crate::domain::version_event::{
+    FileLegalHoldSet, FileRemoved, FileRetentionSet, FileSuperseded, MarkerRemoved,
+    ObjectLockConfigured, VersionPurged, VersioningSet,
+};
+use crate::domain::version_payload::{
+    file_legal_hold_set, file_removed, file_retention_set, file_superseded, ingested_version,
+    marker_removed, object_lock_configured, read_file_legal_hold_set, read_file_removed,
+    read_file_retention_set, read_file_superseded, read_ingested_version, read_marker_removed,
+    read_object_lock_configured, read_version_purged, read_versioning_set, version_purged,
+    versioning_set,
 };
 
 /// The most bytes of a payload that is decoded. The largest is an upload in 10,000 parts, some
@@ -57,15 +67,16 @@ impl Event {
                 encode_map(|map| retention_default_applied(map, event))
             }
             Self::FileIngested(event) => encode_map(|map| file_ingested(map, event)),
-            Self::FileSuperseded(event) => encode_map(|map| {
-                map.text("file_id", &event.file_id.to_string());
-                map.text("relative_path", event.key.as_str());
-                map.text("superseded_by", &event.superseded_by.to_string());
-            }),
-            Self::FileRemoved(event) => encode_map(|map| {
-                map.text("file_id", &event.file_id.to_string());
-                map.text("relative_path", event.key.as_str());
-            }),
+            Self::FileSuperseded(event) => encode_map(|map| file_superseded(map, event)),
+            Self::FileRemoved(event) => encode_map(|map| file_removed(map, event)),
+            Self::MarkerRemoved(event) => encode_map(|map| marker_removed(map, event)),
+            Self::VersionPurged(event) => encode_map(|map| version_purged(map, event)),
+            Self::VersioningSet(event) => encode_map(|map| versioning_set(map, event)),
+            Self::ObjectLockConfigured(event) => {
+                encode_map(|map| object_lock_configured(map, event))
+            }
+            Self::FileRetentionSet(event) => encode_map(|map| file_retention_set(map, event)),
+            Self::FileLegalHoldSet(event) => encode_map(|map| file_legal_hold_set(map, event)),
             Self::PackageFinalized(event) => event.manifest.to_vec(),
             Self::PackageDeleted(event) => encode_map(|map| package_deleted(map, event)),
             Self::RetentionClassDefined(class) => encode_map(|map| retention_class(map, class)),
@@ -135,6 +146,12 @@ impl Event {
             FileIngested::TYPE => Reader::OfPackage(read_file_ingested),
             FileSuperseded::TYPE => Reader::OfPackage(read_file_superseded),
             FileRemoved::TYPE => Reader::OfPackage(read_file_removed),
+            MarkerRemoved::TYPE => Reader::OfPackage(read_marker_removed),
+            VersionPurged::TYPE => Reader::OfPackage(read_version_purged),
+            VersioningSet::TYPE => Reader::OfPackage(read_versioning_set),
+            ObjectLockConfigured::TYPE => Reader::OfPackage(read_object_lock_configured),
+            FileRetentionSet::TYPE => Reader::OfPackage(read_file_retention_set),
+            FileLegalHoldSet::TYPE => Reader::OfPackage(read_file_legal_hold_set),
             PackageDeleted::TYPE => Reader::OfPackage(read_package_deleted),
             RetentionExtended::TYPE => Reader::OfPackage(read_retention_extended),
             HoldApplied::TYPE => Reader::OfPackage(read_hold_applied),
@@ -274,6 +291,7 @@ fn file_ingested(map: &mut MapWriter<'_>, event: &FileIngested) {
     map.text("digest_sha256_hex", &hex::encode(event.sha256));
     map.text("digest_primary_hex", &event.address.to_hex());
     map.text("storage_location_id", &event.location.id.to_string());
+    ingested_version(map, event.is_versioned, &event.lock);
 }
 
 fn read_file_ingested(
@@ -293,6 +311,7 @@ fn read_file_ingested(
         )),
         None => None,
     };
+    let (is_versioned, lock) = read_ingested_version(fields)?;
     Ok(Event::FileIngested(Box::new(FileIngested {
         package_id,
         file_id: fields.parse("file_id", |text| text.parse().ok())?,
@@ -312,6 +331,8 @@ fn read_file_ingested(
             object_key: fields.text("object_key")?.to_owned(),
         },
         copied_from,
+        is_versioned,
+        lock,
     })))
 }
 
@@ -402,34 +423,6 @@ fn read_part(value: &Value<'_>) -> Result<FilePart, InvalidField> {
     })
 }
 
-fn read_file_superseded(
-    package_id: PackageId,
-    fields: Fields<'_, '_>,
-) -> Result<Event, InvalidField> {
-    Ok(Event::FileSuperseded(FileSuperseded {
-        package_id,
-        file_id: fields.parse("file_id", |text| text.parse().ok())?,
-        superseded_by: fields.parse("superseded_by", |text| text.parse().ok())?,
-        key: fields.parse("relative_path", |text| ObjectKey::parse(text).ok())?,
-    }))
-}
-
-fn read_file_removed(package_id: PackageId, fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
-    Ok(Event::FileRemoved(FileRemoved {
-        package_id,
-        file_id: fields.parse("file_id", |text| text.parse().ok())?,
-        key: fields.parse("relative_path", |text| ObjectKey::parse(text).ok())?,
-    }))
-}
-
-fn hold_applied(map: &mut MapWriter<'_>, event: &HoldApplied) {
-    if event.kind != HoldKind::Operator {
-        map.text("kind", event.kind.as_str());
-    }
-    map.text("reason", &event.reason);
-    map.text("hold_id", &event.hold_id.to_string());
-}
-
 fn package_deleted(map: &mut MapWriter<'_>, event: &PackageDeleted) {
     let manifest_digest = event.manifest_address.map(|address| address.to_string());
     map.text("reason", &event.reason);
@@ -489,6 +482,14 @@ fn read_retention_extended(
         new_expires_at: fields.parse("new_expires_at", Timestamp::parse)?,
         reason: fields.text("reason")?.to_owned(),
     }))
+}
+
+fn hold_applied(map: &mut MapWriter<'_>, event: &HoldApplied) {
+    if event.kind != HoldKind::Operator {
+        map.text("kind", event.kind.as_str());
+    }
+    map.text("reason", &event.reason);
+    map.text("hold_id", &event.hold_id.to_string());
 }
 
 fn read_hold_applied(package_id: PackageId, fields: Fields<'_, '_>) -> Result<Event, InvalidField> {
@@ -593,6 +594,10 @@ pub(crate) mod tests {
     use crate::domain::configuration::ConfigurationKind;
     use crate::domain::hashers::WholeDigests;
     use crate::domain::ids::{FileId, HoldId, LocationId, RunId, SchemaId};
+    use crate::domain::lock::{
+        DefaultRetention, FileLock, ObjectLockConfig, ObjectRetention, Period, RetentionMode,
+    };
+    use crate::domain::version::{Marker, Versioning};
 
     fn any_id() -> impl Strategy<Value = Uuid> {
         any::<u128>().prop_map(Uuid::from_u128)
@@ -710,9 +715,10 @@ pub(crate) mod tests {
             any::<[[u8; 32]; 2]>(),
             prop_oneof![Just(ObjectAttributes::default()), any_attributes()],
             option::of((any_id(), any_id())),
+            (any::<bool>(), any_lock()),
         )
             .prop_map(
-                |(ids, key, texts, size_bytes, digests, attributes, source)| {
+                |(ids, key, texts, size_bytes, digests, attributes, source, version)| {
                     let [media_type, etag, backend_id, object_key] = texts;
                     Event::FileIngested(Box::new(FileIngested {
                         package_id: PackageId(ids.0),
@@ -730,9 +736,92 @@ pub(crate) mod tests {
                             object_key,
                         },
                         copied_from: source.map(|(p, f)| (PackageId(p), FileId(f))),
+                        is_versioned: version.0,
+                        lock: version.1,
                     }))
                 },
             )
+    }
+
+    fn any_retention() -> impl Strategy<Value = ObjectRetention> {
+        (select(RetentionMode::ALL.to_vec()), any_time())
+            .prop_map(|(mode, retain_until)| ObjectRetention { mode, retain_until })
+    }
+
+    fn any_lock() -> impl Strategy<Value = FileLock> {
+        (option::of(any_retention()), option::of(any::<bool>())).prop_map(
+            |(retention, legal_hold)| FileLock {
+                retention,
+                legal_hold,
+                is_unreadable: false,
+            },
+        )
+    }
+
+    fn any_version_event() -> impl Strategy<Value = Event> {
+        let period = prop_oneof![
+            any::<u32>().prop_map(Period::Days),
+            any::<u32>().prop_map(Period::Years)
+        ];
+        let facts = (
+            (any_id(), any_id(), option::of(any_id())),
+            (any_key(), any::<String>()),
+            any::<[bool; 2]>(),
+            option::of(any_retention()),
+            option::of((select(RetentionMode::ALL.to_vec()), period)),
+        );
+        facts.prop_flat_map(|(ids, (key, reason), flags, retention, default)| {
+            let (package_id, file_id) = (PackageId(ids.0), FileId(ids.1));
+            let other = ids.2.map(FileId);
+            let state = if flags[0] {
+                Versioning::Enabled
+            } else {
+                Versioning::Suspended
+            };
+            let default = default.map(|(mode, period)| DefaultRetention { mode, period });
+            prop_oneof![
+                Just(Event::FileRemoved(FileRemoved {
+                    package_id,
+                    file_id: other,
+                    key: key.clone(),
+                    marker: Some(Marker {
+                        id: file_id,
+                        is_versioned: flags[0],
+                    }),
+                })),
+                Just(Event::MarkerRemoved(MarkerRemoved {
+                    package_id,
+                    marker_id: file_id,
+                    key: key.clone(),
+                    restored: other,
+                })),
+                Just(Event::VersionPurged(VersionPurged {
+                    package_id,
+                    file_id,
+                    key: key.clone(),
+                    reason,
+                    restored: other,
+                })),
+                Just(Event::VersioningSet(VersioningSet { package_id, state })),
+                Just(Event::ObjectLockConfigured(ObjectLockConfigured {
+                    package_id,
+                    config: ObjectLockConfig { default },
+                })),
+                Just(Event::FileRetentionSet(FileRetentionSet {
+                    package_id,
+                    file_id,
+                    key: key.clone(),
+                    retention,
+                    is_bypassed: flags[1],
+                })),
+                Just(Event::FileLegalHoldSet(FileLegalHoldSet {
+                    package_id,
+                    file_id,
+                    key,
+                    is_on: flags[1],
+                })),
+            ]
+        })
     }
 
     fn any_small_event() -> impl Strategy<Value = Event> {
@@ -762,19 +851,21 @@ pub(crate) mod tests {
                     is_eligible_for_deletion: is_eligible,
                 })
             }),
-            (ids(), any_key()).prop_map(|((package, file, by), key)| {
+            (ids(), any_key(), any::<bool>()).prop_map(|((package, file, by), key, is_kept)| {
                 Event::FileSuperseded(FileSuperseded {
                     package_id: PackageId(package),
                     file_id: FileId(file),
                     superseded_by: FileId(by),
                     key,
+                    is_kept,
                 })
             }),
             (ids(), any_key()).prop_map(|((package, file, _), key)| {
                 Event::FileRemoved(FileRemoved {
                     package_id: PackageId(package),
-                    file_id: FileId(file),
+                    file_id: Some(FileId(file)),
                     key,
+                    marker: None,
                 })
             }),
             (any_id(), vec(any::<u8>(), 0..99)).prop_map(|(package, manifest)| {
@@ -979,6 +1070,7 @@ pub(crate) mod tests {
                 any_schema_event(),
                 any_storage_event(),
                 any_configuration_event(),
+                any_version_event(),
             ]
         ) {
             let payload = event.payload();
@@ -990,8 +1082,9 @@ pub(crate) mod tests {
     fn removed() -> Event {
         Event::FileRemoved(FileRemoved {
             package_id: PackageId(Uuid::nil()),
-            file_id: FileId(Uuid::nil()),
+            file_id: Some(FileId(Uuid::nil())),
             key: ObjectKey::parse("a").unwrap(),
+            marker: None,
         })
     }
 

@@ -5,6 +5,7 @@ use md5::{Digest as _, Md5};
 use crate::domain::digest::{Checksum, ChecksumAlgorithm, ContentAddress};
 use crate::domain::file::{ChecksumKind, ObjectAttributes};
 use crate::domain::ids::{PackageId, Timestamp, UploadId};
+use crate::domain::lock::LockRequest;
 use crate::domain::name::ObjectKey;
 
 /// The most parts an upload may have, and the highest part number.
@@ -29,6 +30,8 @@ pub struct UploadRecord {
     pub attributes: ObjectAttributes,
     /// The checksum every part carries, and what the object's will cover.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What shall keep the object.
+    pub lock: LockRequest,
     /// When it was opened.
     pub initiated_at: Timestamp,
     /// Who opened it.

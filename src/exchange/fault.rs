@@ -66,6 +66,7 @@ codes! {
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed size.";
     EntityTooSmall 400 "Your proposed upload is smaller than the minimum allowed size.";
     ExpiredToken 400 "The provided token has expired.";
+    IllegalVersioningConfigurationException 400 "The Versioning element must be specified";
     IllegalLocationConstraintException 400 "The location constraint is incompatible with the region of this endpoint.";
     IncompleteBody 400 "You did not provide the number of bytes specified by the Content-Length HTTP header.";
     IncorrectNumberOfFilesInPostRequest 400 "POST requires exactly one file upload per request.";
@@ -73,6 +74,7 @@ codes! {
     InvalidAccessKeyId 403 "The AWS access key Id you provided does not exist in our records.";
     InvalidArgument 400 "Invalid Argument";
     InvalidBucketName 400 "The specified bucket is not valid.";
+    InvalidBucketState 409 "The request is not valid with the current state of the bucket.";
     InvalidDigest 400 "The Content-MD5 you specified was invalid.";
     InvalidLocationConstraint 400 "The specified location-constraint is not valid";
     InvalidPart 400 "One or more of the specified parts could not be found, or its ETag did not match.";
@@ -113,6 +115,7 @@ codes! {
     NoSuchVersion 404 "The specified version does not exist.";
     NoSuchWebsiteConfiguration 404 "The specified bucket does not have a website configuration";
     NotImplemented 501 "A header or query you provided implies functionality that is not implemented.";
+    ObjectLockConfigurationNotFoundError 404 "Object Lock configuration does not exist for this bucket";
     OpenUploads 409 "Multipart uploads are open. Complete or abort them first.";
     OperationAborted 409 "A conflicting operation is under way on this resource. Try again.";
     OwnershipControlsNotFoundError 404 "The bucket ownership controls were not found";
@@ -333,6 +336,7 @@ impl From<Rejection> for Fault {
             Rejection::Retained { .. } | Rejection::Held { .. } => {
                 Self::new(Code::AccessDenied).message(format!("Access Denied: {rejection}."))
             }
+            Rejection::Version(refused) => refused.into(),
             Rejection::NeverExpires
             | Rejection::NotLater { .. }
             | Rejection::TooManyHolds

@@ -21,3 +21,4 @@ pub mod request;
 pub mod route;
 pub mod settings;
 pub mod target;
+pub mod version_fault;

@@ -19,6 +19,7 @@ use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::file::FileRecord;
 use crate::domain::ids::PackageId;
+use crate::domain::key_versions::key_of;
 use crate::domain::name::{ObjectKey, PackageName};
 use crate::domain::package::PackageRecord;
 
@@ -162,12 +163,8 @@ impl RecordCache {
 
 /// The key that an event of a file changes.
 fn changed_key(event: &Event) -> Option<FileKey> {
-    match event {
-        Event::FileIngested(event) => Some((event.package_id, event.key.clone())),
-        Event::FileSuperseded(event) => Some((event.package_id, event.key.clone())),
-        Event::FileRemoved(event) => Some((event.package_id, event.key.clone())),
-        _ => None,
-    }
+    let (package, key) = key_of(event)?;
+    Some((package, key.clone()))
 }
 
 impl CommitObserver for RecordCache {

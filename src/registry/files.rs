@@ -17,15 +17,19 @@ use crate::db::{blobs, files};
 use crate::domain::composite::full_object;
 use crate::domain::condition::WriteCondition;
 use crate::domain::digest::{ChecksumAlgorithm, ContentAddress};
-use crate::domain::event::{Event, FileIngested, FileRemoved, FileSuperseded};
+use crate::domain::event::{Event, FileIngested};
 use crate::domain::file::{FileRecord, INLINE_BACKEND, Location, ObjectAttributes, StoredChecksum};
 use crate::domain::hashers::{HashPlan, Hashers};
 use crate::domain::ids::{FileId, LocationId, PackageId};
+use crate::domain::lock::{FileLock, LockRequest};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::{IngestDecision, PackageStatus, Rejection, WriteMode};
+use crate::domain::version::Versioning;
+use crate::domain::version_event::FileSuperseded;
 use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
 use crate::registry::open::{blobs_of, blobs_of_event};
+use crate::registry::removal::{find_replaced, purge_replaced};
 use crate::registry::source::ByteSource;
 
 /// How long a write waits for a finalize to end before it is told to come back.
@@ -47,6 +51,8 @@ pub struct IngestFile {
     pub attributes: ObjectAttributes,
     /// What must hold of the current file.
     pub condition: WriteCondition,
+    /// What shall keep it.
+    pub lock: LockRequest,
     /// Who acts.
     pub actor: String,
 }
@@ -67,17 +73,10 @@ pub struct CopyFile {
     pub checksum: Option<ChecksumAlgorithm>,
     /// What must hold of the destination's current file.
     pub condition: WriteCondition,
+    /// What shall keep it; the source's lock is not copied.
+    pub lock: LockRequest,
     /// Who acts.
     pub actor: String,
-}
-
-/// Removes the current file of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RemoveFile {
-    /// The key.
-    pub key: ObjectKey,
-    /// Only if this is the current file; another one stays, which is a success too.
-    pub only: Option<FileId>,
 }
 
 impl Registry {
@@ -89,6 +88,7 @@ impl Registry {
         command: IngestFile,
         source: &mut dyn ByteSource,
     ) -> Result<Arc<FileRecord>> {
+        command.lock.check(self.now()).map_err(Rejection::from)?;
         self.check_writable(command.package_id, &command.key, &command.condition)
             .await?;
         let backend = self
@@ -179,6 +179,7 @@ impl Registry {
 
     /// Records a copy by reference; no byte moves unless a checksum must be computed.
     pub async fn copy_file(&self, command: CopyFile) -> Result<Arc<FileRecord>> {
+        command.lock.check(self.now()).map_err(Rejection::from)?;
         self.check_writable(command.package_id, &command.key, &command.condition)
             .await?;
         let source = command.source.clone();
@@ -211,37 +212,19 @@ impl Registry {
                 ..source.location.clone()
             },
             copied_from: Some((source.package_id, source.id)),
+            is_versioned: false,
+            lock: FileLock::default(),
         };
         self.record_write(FileWrite {
             event,
             inline: None,
             must_be_referenced: true,
             condition: command.condition,
+            lock: command.lock,
             actor: command.actor,
             _pins: pins,
         })
         .await
-    }
-
-    /// Removes files; an absent key is a success. One outcome for each command, in their order.
-    pub async fn remove_files(
-        &self,
-        package_id: PackageId,
-        commands: Vec<RemoveFile>,
-        actor: &str,
-    ) -> Result<Vec<Result<()>>> {
-        let unit = Arc::new(Removal {
-            package_id,
-            commands,
-            actor: actor.to_owned(),
-        });
-        let outcomes = self
-            .retry_while_sealing(|| RemoveUnit(unit.clone()))
-            .await?;
-        Ok(outcomes
-            .into_iter()
-            .map(|outcome| outcome.map_err(Error::from))
-            .collect())
     }
 
     /// Full records of current files after a key, in order, for manifests and checksum lists.
@@ -361,12 +344,14 @@ pub(super) async fn take_in(mut ingest: Ingest, source: &mut dyn ByteSource) -> 
 
 /// A write of a file on its way to the commit.
 pub(super) struct FileWrite {
+    /// What is recorded, but for what the state of the package adds: version and lock.
     pub event: FileIngested,
     /// The bytes, if they are kept in the database.
     pub inline: Option<Bytes>,
     /// The bytes are those of another file: something must still refer to them.
     pub must_be_referenced: bool,
     pub condition: WriteCondition,
+    pub lock: LockRequest,
     pub actor: String,
     /// Keeps the bytes from being deleted until the write is recorded.
     pub _pins: Vec<Pin>,
@@ -411,12 +396,15 @@ impl FileWrite {
                 object_key,
             },
             copied_from: None,
+            is_versioned: false,
+            lock: FileLock::default(),
         };
         Ok(Self {
             event,
             inline,
             must_be_referenced: false,
             condition: command.condition,
+            lock: command.lock,
             actor: command.actor,
             _pins: vec![pin],
         })
@@ -438,19 +426,41 @@ impl FileWrite {
         if self.must_be_referenced && !self.is_referenced(tx).await? {
             return Ok(Err(Rejection::NoSuchFile));
         }
+        let lock = match self.lock.decide(package.object_lock.as_ref(), tx.now()) {
+            Ok(lock) => lock,
+            Err(refused) => return Ok(Err(refused.into())),
+        };
+        let replaced = match package.versioning {
+            None => None,
+            Some(versioning) => {
+                match find_replaced(tx, event.package_id, &event.key, versioning).await? {
+                    Ok(replaced) => replaced,
+                    Err(rejection) => return Ok(Err(rejection)),
+                }
+            }
+        };
         if let Some(file_id) = superseded {
             let event = FileSuperseded {
                 package_id: event.package_id,
                 file_id,
                 superseded_by: event.file_id,
                 key: event.key.clone(),
+                is_kept: package.versioning.is_some(),
             };
             tx.append(&self.actor, Event::FileSuperseded(event));
         }
         if let Some(bytes) = &self.inline {
             tx.keep_inline(event.address, bytes.clone());
         }
+        let event = FileIngested {
+            is_versioned: package.versioning == Some(Versioning::Enabled),
+            lock,
+            ..event.clone()
+        };
         let recorded = tx.append(&self.actor, Event::FileIngested(Box::new(event.clone())));
+        if let Some(replaced) = replaced {
+            purge_replaced(tx, &self.actor, event.package_id, &event.key, &replaced);
+        }
         Ok(Ok(Written::Recorded(Arc::new(event.to_record(&recorded)))))
     }
 
@@ -496,63 +506,5 @@ impl Unit for WriteUnit {
 
     async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<Written, Rejection> {
         self.0.run(tx).await
-    }
-}
-
-struct Removal {
-    package_id: PackageId,
-    commands: Vec<RemoveFile>,
-    actor: String,
-}
-
-struct RemoveUnit(Arc<Removal>);
-
-#[async_trait]
-impl Unit for RemoveUnit {
-    type Output = Vec<std::result::Result<(), Rejection>>;
-    type Refusal = Rejection;
-
-    fn footprint(&self) -> Footprint {
-        let package = self.0.package_id;
-        let keys = self
-            .0
-            .commands
-            .iter()
-            .map(|command| (package, command.key.clone()));
-        Footprint {
-            packages: vec![package],
-            keys: keys.collect(),
-            ..Footprint::default()
-        }
-    }
-
-    async fn run(&self, tx: &mut WriteTx<'_>) -> UnitResult<Self::Output, Rejection> {
-        let Removal {
-            package_id,
-            commands,
-            actor,
-        } = &*self.0;
-        let Some(package) = tx.package(*package_id).await? else {
-            return Ok(Err(Rejection::NoSuchPackage));
-        };
-        if package.check_open() == Err(Rejection::Sealing) {
-            return Ok(Err(Rejection::Sealing));
-        }
-        let mut outcomes = Vec::with_capacity(commands.len());
-        for command in commands {
-            let current = tx.current_file(*package_id, &command.key).await?;
-            let current = current.filter(|file| command.only.is_none_or(|only| only == file.id));
-            outcomes.push(package.remove(current.as_ref()).map(|file_id| {
-                let Some(file_id) = file_id else { return };
-                let (package_id, key) = (*package_id, command.key.clone());
-                let event = FileRemoved {
-                    package_id,
-                    file_id,
-                    key,
-                };
-                tx.append(actor, Event::FileRemoved(event));
-            }));
-        }
-        Ok(Ok(outcomes))
     }
 }

@@ -16,12 +16,12 @@ use tokio::time::timeout;
 use crate::db::commit::Unit;
 use crate::db::pieces::{InPieces, PIECE_BYTES};
 use crate::db::tx::{Footprint, UnitResult, WriteTx};
-use crate::db::{files, packages, pieces, sealing, uploads};
+use crate::db::{files, packages, pieces, sealing, uploads, versions};
 use crate::domain::digest::ContentAddress;
 use crate::domain::event::{Event, PackageFinalized, RetentionDefaultApplied};
 use crate::domain::file::{FileRecord, INLINE_BACKEND};
 use crate::domain::ids::{PackageId, Sequence, Timestamp};
-use crate::domain::manifest::{ManifestHead, ManifestWriter, WrongCount};
+use crate::domain::manifest::{ManifestHead, ManifestWriter, NoncurrentVersion, WrongCount};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::{PackageRecord, PackageStatus, Rejection};
 use crate::domain::retention::{Anchor, Retention};
@@ -203,7 +203,7 @@ impl Registry {
             registry: self,
             id,
             token,
-            writer: ManifestWriter::new(head.package.file_count),
+            writer: ManifestWriter::new(head.package.file_count, head.package.noncurrent_count),
             pieces: 0,
         };
         let mut after: Option<ObjectKey> = None;
@@ -230,7 +230,32 @@ impl Registry {
             draft.keep_full_pieces().await?;
         }
         draft.writer.end(head).map_err(miscounted)?;
+        self.write_noncurrent(&mut draft).await?;
         draft.finish().await
+    }
+
+    /// Writes the versions that are not current, and the delete markers.
+    async fn write_noncurrent(&self, draft: &mut Draft<'_>) -> Result<()> {
+        let mut after = None;
+        loop {
+            let readers = &self.inner.db.readers;
+            let page =
+                versions::list_noncurrent(readers, draft.id, after.as_ref(), PAGE_FILES).await?;
+            for version in &page {
+                if let NoncurrentVersion::File(file) = version {
+                    self.check_stored(file).await?;
+                }
+                draft.writer.push_noncurrent(version);
+            }
+            draft.keep_full_pieces().await?;
+            let Some(last) = page.last() else {
+                return draft.writer.check_noncurrent().map_err(miscounted);
+            };
+            after = Some(match last {
+                NoncurrentVersion::File(file) => (file.key.clone(), file.sequence),
+                NoncurrentVersion::Marker(key, found) => (key.clone(), found.sequence),
+            });
+        }
     }
 
     /// The next page of a walk over the files of a package; `None` after the last.

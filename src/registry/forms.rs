@@ -18,7 +18,7 @@ use crate::registry::finalize::FinalizePackage;
 
 /// A package as JSON.
 pub fn package_json(package: &PackageRecord) -> Value {
-    json!({
+    let mut value = json!({
         "id": package.id.to_string(),
         "bucket": package.bucket.as_str(),
         "name": package.name,
@@ -39,7 +39,15 @@ pub fn package_json(package: &PackageRecord) -> Value {
         "file_count": package.file_count,
         "total_bytes": package.total_bytes,
         "archive_backend": package.archive_backend,
-    })
+    });
+    if let Some(state) = package.versioning {
+        value["versioning"] = json!(state.as_str());
+        value["noncurrent_count"] = json!(package.noncurrent_count);
+    }
+    if let Some(lock) = package.object_lock {
+        value["object_lock"] = json!(lock.to_text());
+    }
+    value
 }
 
 /// A file as JSON, in the words of the manifest and of `v1.file.ingested`.

@@ -13,10 +13,13 @@ use crate::domain::description::{check_metadata, check_tags};
 use crate::domain::event::{Event, PackageCreated, PackageDeleted, RetentionDefaultApplied};
 use crate::domain::glob::matches;
 use crate::domain::ids::PackageId;
+use crate::domain::lock::{ObjectLockConfig, VersionRefused};
 use crate::domain::name::PackageName;
 use crate::domain::package::{PackageRecord, Rejection, WriteMode};
 use crate::domain::retention::{Anchor, DEFAULT_CLASS};
 use crate::domain::schema::SchemaReference;
+use crate::domain::version::Versioning;
+use crate::domain::version_event::{ObjectLockConfigured, VersioningSet};
 use crate::registry::describe::read_reference;
 use crate::registry::error::{Error, Result};
 use crate::registry::handle::Registry;
@@ -50,6 +53,8 @@ pub struct CreatePackage {
     pub write_mode: Option<WriteMode>,
     /// Plain bucket tags.
     pub tags: BTreeMap<String, String>,
+    /// Whether versioning and Object Lock are enabled from the beginning.
+    pub object_lock: bool,
     /// Who acts.
     pub actor: String,
 }
@@ -76,11 +81,16 @@ impl Registry {
     /// transaction. Rejects with `NameTaken` when the bucket exists.
     pub async fn create_package(&self, command: CreatePackage) -> Result<Arc<PackageRecord>> {
         let actor = command.actor.clone();
+        let has_lock = command.object_lock;
         let (created, schema) = self.describe_package(command)?;
+        if has_lock && created.write_mode == WriteMode::WriteOnce {
+            return Err(Rejection::Version(VersionRefused::WriteOnceVersioning).into());
+        }
         let id = created.package_id;
         self.commit_checked(|checked| CreateUnit {
             created: created.clone(),
             schema: schema.clone(),
+            has_lock,
             checked,
             actor: actor.clone(),
         })
@@ -280,6 +290,7 @@ fn has_metadata(package: &PackageRecord, filter: &PackageFilter) -> bool {
 struct CreateUnit {
     created: PackageCreated,
     schema: Option<SchemaReference>,
+    has_lock: bool,
     checked: Option<Checked>,
     actor: String,
 }
@@ -331,6 +342,17 @@ impl Unit for CreateUnit {
             is_eligible_for_deletion: false,
         };
         tx.append(&self.actor, Event::RetentionDefaultApplied(retention));
+        if self.has_lock {
+            let package_id = created.package_id;
+            let state = Versioning::Enabled;
+            let versioning = VersioningSet { package_id, state };
+            tx.append(&self.actor, Event::VersioningSet(versioning));
+            let lock = ObjectLockConfigured {
+                package_id,
+                config: ObjectLockConfig::default(),
+            };
+            tx.append(&self.actor, Event::ObjectLockConfigured(lock));
+        }
         Ok(Ok(Described::Done(())))
     }
 }

@@ -8,6 +8,7 @@ use crate::db::tx::{UnitResult, WriteTx};
 use crate::db::{locations, retention};
 use crate::domain::event::{DeletionEligible, Event, PackageDeleted};
 use crate::domain::ids::PackageId;
+use crate::domain::lock::VersionRefused;
 use crate::domain::package::{Package, PackageStatus, Rejection};
 use crate::domain::retention::{DeletionStrategy, EXPIRY_REACHED, Retention};
 use crate::registry::error::{Error, Result};
@@ -213,6 +214,10 @@ pub(super) async fn may_end(
             }
         }
     };
+    // Nobody passes over the locks of single versions here: each is named, or its time comes.
+    if tx.has_locked_versions(id).await? {
+        return Ok(Err(Rejection::Version(VersionRefused::VersionsLocked)));
+    }
     Ok(Ok(MayEnd {
         package,
         retention,

@@ -20,6 +20,7 @@ use crate::domain::file::{
 };
 use crate::domain::hashers::HashPlan;
 use crate::domain::ids::{FileId, LocationId, PackageId, UploadId};
+use crate::domain::lock::{FileLock, LockRequest};
 use crate::domain::name::ObjectKey;
 use crate::domain::package::Rejection;
 use crate::domain::upload::{
@@ -45,6 +46,8 @@ pub struct CreateUpload {
     pub attributes: ObjectAttributes,
     /// The checksum every part carries, and what the object's will cover.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What shall keep the object.
+    pub lock: LockRequest,
     /// Who acts.
     pub actor: String,
 }
@@ -107,6 +110,7 @@ pub struct UploadPage {
 impl Registry {
     /// Opens an upload. Durable when it returns.
     pub async fn create_upload(&self, command: CreateUpload) -> Result<UploadRecord> {
+        command.lock.check(self.now()).map_err(Rejection::from)?;
         let upload = UploadRecord {
             id: UploadId(self.new_id()),
             package_id: command.package_id,
@@ -114,6 +118,7 @@ impl Registry {
             media_type: command.media_type,
             attributes: command.attributes,
             checksum: command.checksum,
+            lock: command.lock,
             initiated_at: self.now(),
             initiated_by: command.actor,
         };
@@ -395,12 +400,15 @@ impl Registry {
                 object_key: PARTS_OBJECT_KEY.to_owned(),
             },
             copied_from: None,
+            is_versioned: false,
+            lock: FileLock::default(),
         };
         let write = FileWrite {
             event,
             inline: None,
             must_be_referenced: false,
             condition: command.condition.clone(),
+            lock: upload.lock,
             actor: command.actor.clone(),
             _pins: Vec::new(),
         };
@@ -547,6 +555,10 @@ impl Unit for OpenUnit {
         };
         if let Err(rejection) = package.check_open() {
             return Ok(Err(rejection));
+        }
+        let lock = self.0.lock.decide(package.object_lock.as_ref(), tx.now());
+        if let Err(refused) = lock {
+            return Ok(Err(refused.into()));
         }
         uploads::insert(tx.connection, &self.0).await?;
         Ok(Ok(()))

@@ -5,8 +5,8 @@ use crate::exchange::fault::Fault;
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::s3::ops::{
-    attributes, buckets, copy, cors, delete, get, list, lock, multipart, multipart_lists,
-    ownership, post_form, probes, put, special, tags,
+    attributes, buckets, copy, cors, delete, get, list, list_versions, lock, multipart,
+    multipart_lists, object_lock, ownership, post_form, probes, put, special, tags, versions,
 };
 use crate::s3::routes::Operation;
 
@@ -55,6 +55,17 @@ pub async fn dispatch(
         Operation::PutObjectRetention => lock::put_object_retention(request, context).await,
         Operation::GetObjectLegalHold => lock::get_object_legal_hold(request, context).await,
         Operation::PutObjectLegalHold => lock::put_object_legal_hold(request, context).await,
+        Operation::GetBucketVersioning => versions::get_bucket_versioning(request, context).await,
+        Operation::PutBucketVersioning => versions::put_bucket_versioning(request, context).await,
+        Operation::ListObjectVersions => {
+            list_versions::list_object_versions(request, context).await
+        }
+        Operation::GetObjectLockConfiguration => {
+            object_lock::get_configuration(request, context).await
+        }
+        Operation::PutObjectLockConfiguration => {
+            object_lock::put_configuration(request, context).await
+        }
         Operation::GetSpecial => special::get_special(request, context).await,
         Operation::HeadSpecial => special::head_special(request, context).await,
         Operation::PutSpecial => special::put_special(request, context).await,

@@ -69,6 +69,16 @@ pub enum Operation {
     GetObjectLegalHold,
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html>
     PutObjectLegalHold,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html>
+    GetBucketVersioning,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html>
+    PutBucketVersioning,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+    ListObjectVersions,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html>
+    GetObjectLockConfiguration,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLockConfiguration.html>
+    PutObjectLockConfiguration,
     /// GET of a reserved key.
     GetSpecial,
     /// HEAD of a reserved key.
@@ -159,7 +169,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 72] = [
+    pub const ALL: [Self; 77] = [
         Self::ListBuckets,
         Self::CreateBucket,
         Self::HeadBucket,
@@ -189,6 +199,11 @@ impl Operation {
         Self::PutObjectRetention,
         Self::GetObjectLegalHold,
         Self::PutObjectLegalHold,
+        Self::GetBucketVersioning,
+        Self::PutBucketVersioning,
+        Self::ListObjectVersions,
+        Self::GetObjectLockConfiguration,
+        Self::PutObjectLockConfiguration,
         Self::GetSpecial,
         Self::HeadSpecial,
         Self::PutSpecial,
@@ -267,6 +282,11 @@ impl Operation {
             Self::PutObjectRetention => "PutObjectRetention",
             Self::GetObjectLegalHold => "GetObjectLegalHold",
             Self::PutObjectLegalHold => "PutObjectLegalHold",
+            Self::GetBucketVersioning => "GetBucketVersioning",
+            Self::PutBucketVersioning => "PutBucketVersioning",
+            Self::ListObjectVersions => "ListObjectVersions",
+            Self::GetObjectLockConfiguration => "GetObjectLockConfiguration",
+            Self::PutObjectLockConfiguration => "PutObjectLockConfiguration",
             Self::GetSpecial => "GetSpecial",
             Self::HeadSpecial => "HeadSpecial",
             Self::PutSpecial => "PutSpecial",
@@ -351,6 +371,16 @@ const LIST_UPLOADS_KEYS: &[&str] = &[
     "key-marker",
     "upload-id-marker",
 ];
+const LIST_VERSIONS_KEYS: &[&str] = &[
+    "prefix",
+    "delimiter",
+    "max-keys",
+    "encoding-type",
+    "key-marker",
+    "version-id-marker",
+];
+const VERSION: &[&str] = &["versionId"];
+const READ_KEYS: &[&str] = &["partNumber", "versionId"];
 const LIST_BUCKETS_KEYS: &[&str] = &[
     "max-buckets",
     "continuation-token",
@@ -403,11 +433,16 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::DELETE, Scope::Bucket,  &[q("policy")],                                  &[],                Operation::DeleteBucketPolicy,      WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Bucket,  &[q("replication")],                             &[],                Operation::DeleteBucketReplication, WRITE,             BodyKind::None),
     row(Method::DELETE, Scope::Bucket,  &[q("website")],                                 &[],                Operation::DeleteBucketWebsite,     WRITE,             BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[q("versioning")],                              &[],                Operation::GetBucketVersioning,     LIST,              BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[q("versions")],                                LIST_VERSIONS_KEYS, Operation::ListObjectVersions,      LIST_PREFIX,       BodyKind::None),
+    row(Method::GET,    Scope::Bucket,  &[q("object-lock")],                             &[],                Operation::GetObjectLockConfiguration, LIST,           BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[q("uploads")],                                 LIST_UPLOADS_KEYS,  Operation::ListMultipartUploads,    LIST_PREFIX,       BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[v("list-type", "2")],                          LIST_V2_KEYS,       Operation::ListObjectsV2,           LIST_PREFIX,       BodyKind::None),
     row(Method::GET,    Scope::Bucket,  &[],                                             LIST_KEYS,          Operation::ListObjects,             LIST_PREFIX,       BodyKind::None),
     row(Method::HEAD,   Scope::Bucket,  &[],                                             &[],                Operation::HeadBucket,              LIST_SOME,         BodyKind::None),
     row(Method::PUT,    Scope::Bucket,  &[q("tagging")],                                 &[],                Operation::PutBucketTagging,        WRITE,             BodyKind::Document(256 * KIB)),
+    row(Method::PUT,    Scope::Bucket,  &[q("versioning")],                              &[],                Operation::PutBucketVersioning,     WRITE,             BodyKind::Document(64 * KIB)),
+    row(Method::PUT,    Scope::Bucket,  &[q("object-lock")],                             &[],                Operation::PutObjectLockConfiguration, RETAIN,         BodyKind::Document(64 * KIB)),
     row(Method::PUT,    Scope::Bucket,  &[],                                             &[],                Operation::CreateBucket,            Access::Caller,    BodyKind::Document(64 * KIB)),
     row(Method::POST,   Scope::Bucket,  &[q("delete")],                                  &[],                Operation::DeleteObjects,           DELETE_SOME,       BodyKind::Document(2048 * KIB)),
     row(Method::POST,   Scope::Bucket,  &[],                                             &[],                Operation::PostObject,              Access::Form,      BodyKind::Form),
@@ -415,11 +450,15 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::DELETE, Scope::Bucket,  &[],                                             &[],                Operation::DeleteBucket,            DELETE,            BodyKind::None),
 
     row(Method::GET,    Scope::Object,  &[q("uploadId")],                                LIST_PARTS_KEYS,    Operation::ListParts,               WRITE,             BodyKind::None),
-    row(Method::GET,    Scope::Object,  &[q("attributes")],                              &[],                Operation::GetObjectAttributes,     READ,              BodyKind::None),
+    row(Method::GET,    Scope::Object,  &[q("attributes")],                              VERSION,           Operation::GetObjectAttributes,     READ,              BodyKind::None),
     row(Method::GET,    Scope::Object,  &[q("acl")],                                     &[],                Operation::GetObjectAcl,            READ,              BodyKind::None),
-    row(Method::GET,    Scope::Object,  &[q("tagging")],                                 &[],                Operation::GetObjectTagging,        READ,              BodyKind::None),
-    row(Method::GET,    Scope::Object,  &[],                                             &["partNumber"],    Operation::GetObject,               READ,              BodyKind::None),
-    row(Method::HEAD,   Scope::Object,  &[],                                             &["partNumber"],    Operation::HeadObject,              READ,              BodyKind::None),
+    row(Method::GET,    Scope::Object,  &[q("tagging")],                                 VERSION,            Operation::GetObjectTagging,        READ,              BodyKind::None),
+    row(Method::GET,    Scope::Object,  &[q("retention")],                               VERSION,            Operation::GetObjectRetention,      READ,              BodyKind::None),
+    row(Method::GET,    Scope::Object,  &[q("legal-hold")],                              VERSION,            Operation::GetObjectLegalHold,      READ,              BodyKind::None),
+    row(Method::PUT,    Scope::Object,  &[q("retention")],                               VERSION,            Operation::PutObjectRetention,      RETAIN,            BodyKind::Document(64 * KIB)),
+    row(Method::PUT,    Scope::Object,  &[q("legal-hold")],                              VERSION,            Operation::PutObjectLegalHold,      HOLD,              BodyKind::Document(64 * KIB)),
+    row(Method::GET,    Scope::Object,  &[],                                             READ_KEYS,    Operation::GetObject,               READ,              BodyKind::None),
+    row(Method::HEAD,   Scope::Object,  &[],                                             READ_KEYS,    Operation::HeadObject,              READ,              BodyKind::None),
     row(Method::PUT,    Scope::Object,  &[q("partNumber"), q("uploadId"), h(COPY_SOURCE)], &[],              Operation::UploadPartCopy,          WRITE,             BodyKind::None),
     row(Method::PUT,    Scope::Object,  &[q("partNumber"), q("uploadId")],               &[],                Operation::UploadPart,              WRITE,             BodyKind::Stream),
     row(Method::PUT,    Scope::Object,  &[h(COPY_SOURCE)],                               &[],                Operation::CopyObject,              WRITE,             BodyKind::None),
@@ -427,7 +466,7 @@ pub static ROUTES: &[Row<Operation>] = &[
     row(Method::POST,   Scope::Object,  &[q("uploads")],                                 &[],                Operation::CreateMultipartUpload,   WRITE,             BodyKind::None),
     row(Method::POST,   Scope::Object,  &[q("uploadId")],                                &[],                Operation::CompleteMultipartUpload, WRITE,             BodyKind::ObjectDocument(4096 * KIB)),
     row(Method::DELETE, Scope::Object,  &[q("uploadId")],                                &[],                Operation::AbortMultipartUpload,    WRITE,             BodyKind::None),
-    row(Method::DELETE, Scope::Object,  &[],                                             &[],                Operation::DeleteObject,            DELETE,            BodyKind::None),
+    row(Method::DELETE, Scope::Object,  &[],                                             VERSION,            Operation::DeleteObject,            DELETE,            BodyKind::None),
 
     row(Method::GET,    Scope::Special, &[q("retention")],                               &[],                Operation::GetObjectRetention,      READ,              BodyKind::None),
     row(Method::PUT,    Scope::Special, &[q("retention")],                               &[],                Operation::PutObjectRetention,      RETAIN,            BodyKind::Document(64 * KIB)),
@@ -581,6 +620,7 @@ mod tests {
                 "logging",
                 "metrics",
                 "notification",
+                "object-lock",
                 "ownershipControls",
                 "policy",
                 "policyStatus",
@@ -588,9 +628,18 @@ mod tests {
                 "replication",
                 "requestPayment",
                 "tagging",
+                "versioning",
+                "versions",
                 "website",
             ],
-            ("/bbb", "PUT") => &["cors", "ownershipControls", "publicAccessBlock", "tagging"],
+            ("/bbb", "PUT") => &[
+                "cors",
+                "object-lock",
+                "ownershipControls",
+                "publicAccessBlock",
+                "tagging",
+                "versioning",
+            ],
             ("/bbb", "DELETE") => &[
                 "analytics",
                 "cors",
@@ -605,8 +654,16 @@ mod tests {
                 "tagging",
                 "website",
             ],
-            ("/bbb/k", "GET") => &["acl", "attributes", "tagging"],
-            ("/bbb/.holdfast/x", "GET" | "PUT") => &["legal-hold", "retention"],
+            ("/bbb/k", "GET") => &[
+                "acl",
+                "attributes",
+                "legal-hold",
+                "retention",
+                "tagging",
+                "versionId",
+            ],
+            ("/bbb/k", "HEAD" | "DELETE") => &["versionId"],
+            ("/bbb/k", "PUT") | ("/bbb/.holdfast/x", "GET" | "PUT") => &["legal-hold", "retention"],
             _ => &[],
         };
         built.contains(&key)

@@ -571,6 +571,101 @@ def make_events():
                 "archive_backend": "cold",
             },
         ),
+        ("versioning_enabled", "v1.package.versioning_set", "package", {"state": "enabled"}),
+        ("versioning_suspended", "v1.package.versioning_set", "package", {"state": "suspended"}),
+        (
+            "file_ingested_locked",
+            "v1.file.ingested",
+            "package",
+            file_ingested(
+                hello,
+                "hello.txt",
+                versioned=True,
+                retention={"mode": "governance", "retain_until": "2027-11-23T08:15:30+00:00"},
+                legal_hold=True,
+            ),
+        ),
+        (
+            "file_superseded_kept",
+            "v1.file.superseded",
+            "package",
+            {
+                "file_id": FILE,
+                "superseded_by": NEXT_FILE,
+                "relative_path": "hello.txt",
+                "kept": True,
+            },
+        ),
+        (
+            "file_removed_by_marker",
+            "v1.file.removed",
+            "package",
+            {
+                "file_id": FILE,
+                "marker_id": NEXT_FILE,
+                "relative_path": "hello.txt",
+                "versioned": True,
+            },
+        ),
+        (
+            "file_removed_by_null_marker",
+            "v1.file.removed",
+            "package",
+            {"marker_id": NEXT_FILE, "relative_path": "hello.txt"},
+        ),
+        (
+            "marker_removed",
+            "v1.file.marker_removed",
+            "package",
+            {"marker_id": NEXT_FILE, "relative_path": "hello.txt", "restored": FILE},
+        ),
+        (
+            "version_purged",
+            "v1.file.version_purged",
+            "package",
+            {"file_id": FILE, "relative_path": "hello.txt", "reason": "version deleted"},
+        ),
+        (
+            "object_lock_enabled",
+            "v1.package.object_lock_configured",
+            "package",
+            {"enabled": True},
+        ),
+        (
+            "object_lock_default",
+            "v1.package.object_lock_configured",
+            "package",
+            {"enabled": True, "default_mode": "compliance", "years": 7},
+        ),
+        (
+            "file_retention_set",
+            "v1.file.retention_set",
+            "package",
+            {
+                "file_id": FILE,
+                "relative_path": "hello.txt",
+                "mode": "compliance",
+                "retain_until": "2027-11-23T08:15:30+00:00",
+            },
+        ),
+        (
+            "file_retention_removed",
+            "v1.file.retention_set",
+            "package",
+            {
+                "file_id": FILE,
+                "relative_path": "hello.txt",
+                "mode": None,
+                "retain_until": None,
+                "bypassed": True,
+            },
+        ),
+        (
+            "file_legal_hold_set",
+            "v1.file.legal_hold_set",
+            "package",
+            {"file_id": FILE, "relative_path": "hello.txt", "status": "on"},
+        ),
     ]
 
 

@@ -267,7 +267,6 @@ fn what_makes_no_sense_is_refused() {
         answer.expect_fault(400, "InvalidArgument");
     }
     for query in [
-        "versions",
         "list-type=3",
         "list-type=2&metadata=true",
         "policies",

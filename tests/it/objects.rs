@@ -211,8 +211,8 @@ fn what_is_refused_leaves_nothing_behind() {
         (&[("x-amz-tagging", "a=b")], 501, "NotImplemented"),
         (
             &[("x-amz-object-lock-mode", "COMPLIANCE")],
-            501,
-            "NotImplemented",
+            400,
+            "InvalidArgument",
         ),
         (&[("x-amz-write-offset-bytes", "0")], 501, "NotImplemented"),
         (
@@ -431,7 +431,7 @@ fn what_is_not_built_falls_through_to_nothing() {
         let call = server.call(method, "/pkg/k?acl").body("xyz");
         call.send().expect_fault(501, "NotImplemented");
     }
-    for query in ["torrent", "legal-hold", "versionId=1", "unheard-of"] {
+    for query in ["torrent", "restore", "unheard-of"] {
         for method in ["GET", "PUT", "DELETE"] {
             let call = server.call(method, &format!("/pkg/k?{query}")).body("xyz");
             call.send().expect_fault(501, "NotImplemented");
@@ -542,8 +542,8 @@ fn a_copy_that_cannot_be_is_refused() {
         (&[("x-amz-copy-source", "")], 400, "InvalidArgument"),
         (
             &[("x-amz-copy-source", "pkg/k?versionId=1")],
-            501,
-            "NotImplemented",
+            400,
+            "InvalidArgument",
         ),
         (
             &[

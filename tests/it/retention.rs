@@ -209,7 +209,7 @@ fn object_lock_on_the_manifest_acts_on_the_package() {
     server
         .call("GET", "/pkg/key?retention")
         .send()
-        .expect_fault(501, "NotImplemented");
+        .expect_fault(400, "InvalidRequest");
 }
 
 #[test]

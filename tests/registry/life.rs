@@ -159,6 +159,7 @@ async fn what_is_refused_leaves_nothing() {
         media_type: String::new(),
         attributes: holdfast::domain::file::ObjectAttributes::default(),
         condition: holdfast::domain::condition::WriteCondition::Always,
+        lock: holdfast::domain::lock::LockRequest::default(),
         actor: "tester".into(),
     };
     for length in [10, 1 << 20] {

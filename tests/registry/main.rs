@@ -18,3 +18,4 @@ mod races;
 mod retention;
 mod schemas;
 mod support;
+mod versions;

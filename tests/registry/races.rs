@@ -187,6 +187,7 @@ async fn a_finalize_that_is_refused_keeps_the_uploads_that_it_would_have_aborted
         media_type: "text/plain".to_owned(),
         attributes: ObjectAttributes::default(),
         checksum: None,
+        lock: holdfast::domain::lock::LockRequest::default(),
         actor: "tester".to_owned(),
     };
     let upload = house.registry.create_upload(command).await.unwrap();

@@ -8,6 +8,7 @@ use holdfast::domain::cbor::fields::Fields;
 use holdfast::domain::condition::WriteCondition;
 use holdfast::domain::description::Change;
 use holdfast::domain::ids::{FileId, PackageId, SchemaId};
+use holdfast::domain::lock::LockRequest;
 use holdfast::domain::name::{ObjectKey, PackageName};
 use holdfast::domain::package::Rejection;
 use holdfast::domain::schema::{SchemaRecord, SchemaReference, SchemaSlug};
@@ -377,6 +378,7 @@ async fn the_manifest_says_where_everything_comes_from() {
         replace: None,
         checksum: None,
         condition: WriteCondition::Always,
+        lock: LockRequest::default(),
         actor: "promoter".into(),
     };
     let copy = house.registry.copy_file(command).await.unwrap();

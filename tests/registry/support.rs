@@ -11,13 +11,16 @@ use holdfast::domain::condition::WriteCondition;
 use holdfast::domain::digest::{ChecksumAlgorithm, DigestClaims};
 use holdfast::domain::file::{FileRecord, ObjectAttributes};
 use holdfast::domain::ids::{PackageId, Timestamp};
+use holdfast::domain::lock::LockRequest;
 use holdfast::domain::name::{ObjectKey, PackageName};
 use holdfast::domain::package::WriteMode;
+use holdfast::domain::version::VersionRef;
 use holdfast::registry::audit::{AuditReport, audit};
 use holdfast::registry::error::{Error, Result};
-use holdfast::registry::files::{IngestFile, RemoveFile};
+use holdfast::registry::files::IngestFile;
 use holdfast::registry::handle::Registry;
 use holdfast::registry::packages::CreatePackage;
+use holdfast::registry::removal::{RemoveFile, RemoveFiles, Removed};
 use holdfast::registry::settings::RegistrySettings;
 use holdfast::registry::source::{ByteSource, SourceError};
 use tempfile::TempDir;
@@ -108,6 +111,7 @@ impl House {
             media_type: "application/octet-stream".into(),
             attributes: ObjectAttributes::default(),
             condition,
+            lock: LockRequest::default(),
             actor: "tester".into(),
         };
         self.registry
@@ -115,14 +119,29 @@ impl House {
             .await
     }
 
-    pub async fn remove(&self, package: PackageId, key: &str) -> Result<()> {
+    pub async fn remove(&self, package: PackageId, key: &str) -> Result<Removed> {
+        self.remove_version(package, key, None, false).await
+    }
+
+    pub async fn remove_version(
+        &self,
+        package: PackageId,
+        key: &str,
+        version: Option<VersionRef>,
+        bypasses: bool,
+    ) -> Result<Removed> {
         let command = RemoveFile {
             key: ObjectKey::parse(key).unwrap(),
-            only: None,
+            version,
         };
         let outcomes = self
             .registry
-            .remove_files(package, vec![command], "tester")
+            .remove_files(RemoveFiles {
+                package_id: package,
+                commands: vec![command],
+                bypasses,
+                actor: "tester".into(),
+            })
             .await?;
         outcomes.into_iter().next().unwrap()
     }
@@ -174,6 +193,7 @@ pub fn create(bucket: &str) -> CreatePackage {
         metadata_schema: None,
         write_mode: Some(WriteMode::VersionedByRequest),
         tags: std::collections::BTreeMap::new(),
+        object_lock: false,
         actor: "tester".into(),
     }
 }

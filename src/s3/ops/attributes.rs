@@ -10,6 +10,7 @@ use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::s3::ops::describe::{checksum_element, set_last_modified, write_checksum};
+use crate::s3::ops::versions::{find_object, set_version};
 use crate::wire::xml::XmlWriter;
 
 /// The most parts of one answer, whatever a client asks for.
@@ -25,13 +26,10 @@ const PAGE_SIZE: &str = "x-amz-max-parts";
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html>
 pub async fn get_object_attributes(request: Request, context: &Context) -> Result<Reply, Fault> {
     let asked = Asked::parse(request.headers())?;
-    let file = context
-        .registry
-        .find_file(request.package().id, request.key())
-        .await?
-        .ok_or_else(|| request.no_such_key())?;
+    let file = find_object(&request, context).await?;
     let mut reply = Reply::xml(asked.document(&file));
     set_last_modified(&mut reply.headers, file.created_at)?;
+    set_version(&mut reply, request.package(), &file)?;
     Ok(reply)
 }
 
@@ -40,16 +38,12 @@ pub async fn get_object_attributes(request: Request, context: &Context) -> Resul
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html>
 pub async fn get_object_tagging(request: Request, context: &Context) -> Result<Reply, Fault> {
-    let found = context
-        .registry
-        .find_file(request.package().id, request.key())
-        .await?;
-    if found.is_none() {
-        return Err(request.no_such_key());
-    }
+    let file = find_object(&request, context).await?;
     let mut xml = XmlWriter::s3("Tagging");
     xml.nest("TagSet", |_| {});
-    Ok(Reply::xml(xml.finish()))
+    let mut reply = Reply::xml(xml.finish());
+    set_version(&mut reply, request.package(), &file)?;
+    Ok(reply)
 }
 
 /// What is asked for.

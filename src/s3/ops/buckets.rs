@@ -177,7 +177,8 @@ pub async fn create_bucket(mut request: Request, context: &Context) -> Result<Re
     let body = request.document().await?;
     let asked = CreateBucket::parse(request.headers(), &body)?;
     asked.check_region(&context.settings.region, credential_region(&request))?;
-    let command = asked.command(request.bucket(), request.actor())?;
+    let mut command = asked.command(request.bucket(), request.actor())?;
+    command.object_lock = wants_lock(request.headers())?;
     let package = match context.registry.create_package(command).await {
         Err(Error::Rejected(Rejection::NameTaken { owner })) => {
             let is_own = owner == request.actor();
@@ -196,24 +197,27 @@ pub async fn create_bucket(mut request: Request, context: &Context) -> Result<Re
     Ok(reply)
 }
 
+/// Whether the bucket shall have Object Lock, and versions with it.
+fn wants_lock(headers: &HeaderMap) -> Result<bool, Fault> {
+    const NAME: &str = "x-amz-bucket-object-lock-enabled";
+    match headers.get(NAME).map(HeaderValue::as_bytes) {
+        None => Ok(false),
+        Some(word) if word.eq_ignore_ascii_case(b"false") => Ok(false),
+        Some(word) if word.eq_ignore_ascii_case(b"true") => Ok(true),
+        Some(other) => {
+            let other = String::from_utf8_lossy(other);
+            Err(Fault::argument(
+                NAME,
+                &other,
+                "The value must be true or false.",
+            ))
+        }
+    }
+}
+
 /// Refuses what would make another bucket than the one that is asked for.
 fn check_headers(headers: &HeaderMap) -> Result<(), Fault> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let lock = "x-amz-bucket-object-lock-enabled";
-    match text(lock) {
-        None => {}
-        Some(word) if word.eq_ignore_ascii_case("false") => {}
-        Some(word) if word.eq_ignore_ascii_case("true") => {
-            return Err(header_not_implemented(lock));
-        }
-        Some(other) => {
-            return Err(Fault::argument(
-                lock,
-                other,
-                "The value must be true or false.",
-            ));
-        }
-    }
     let ownership = "x-amz-object-ownership";
     match text(ownership) {
         None | Some("BucketOwnerEnforced") => Ok(()),
@@ -310,6 +314,7 @@ impl CreateBucket {
             metadata_schema: take(Parameter::MetadataSchema),
             write_mode,
             tags: self.said.tags,
+            object_lock: false,
             actor: actor.to_owned(),
         })
     }
@@ -456,16 +461,6 @@ mod tests {
     #[test]
     fn a_header_that_asks_for_another_bucket_is_refused() {
         let cases = [
-            (
-                "x-amz-bucket-object-lock-enabled",
-                "true",
-                Code::NotImplemented,
-            ),
-            (
-                "x-amz-bucket-object-lock-enabled",
-                "perhaps",
-                Code::InvalidArgument,
-            ),
             (
                 "x-amz-object-ownership",
                 "ObjectWriter",

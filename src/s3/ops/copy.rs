@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::domain::digest::{ChecksumAlgorithm, DigestClaims};
 use crate::domain::file::{FileRecord, ObjectAttributes};
 use crate::domain::ids::Timestamp;
+use crate::domain::name::ObjectKey;
 use crate::domain::package::PackageRecord;
 use crate::domain::upload::{PartRecord, UploadRecord};
 use crate::domain::verb::Verb;
+use crate::domain::version::VersionRef;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
@@ -23,12 +25,15 @@ use crate::exchange::request::Request;
 use crate::registry::files::{CopyFile, IngestFile};
 use crate::registry::handle::Registry;
 use crate::registry::source::{ByteSource, SourceError};
+use crate::registry::versions::FoundVersion;
 use crate::s3::ops::describe::{quoted, write_checksum, write_part_checksum};
 use crate::s3::ops::get::parse_part_number;
+use crate::s3::ops::lock_headers::lock_request;
 use crate::s3::ops::multipart::find_upload;
 use crate::s3::ops::ownership::check_acl;
 use crate::s3::ops::put::{about_key, refuse_unbuilt};
 use crate::s3::ops::special::{Document, read_whole};
+use crate::s3::ops::versions::{parse_version, set_version, shown_version};
 use crate::wire::checksum::parse_upload_checksum;
 use crate::wire::conditions::Conditions;
 use crate::wire::copy_source::CopySource;
@@ -49,7 +54,9 @@ pub async fn copy_object(request: Request, context: &Context) -> Result<Reply, F
     let directive = Directive::parse(request.headers())?;
     let condition = request.write_condition()?;
     let (checksum, _) = parse_upload_checksum(request.headers())?;
+    let lock = lock_request(&request)?;
     let source = Source::find(&request, context).await?;
+    let source_version = source.version();
     source.check_size(source.size_bytes())?;
     let (package, key) = (request.package(), request.key());
     if directive == Directive::Copy && source.is_at(package, request.key().as_str()) {
@@ -70,6 +77,7 @@ pub async fn copy_object(request: Request, context: &Context) -> Result<Reply, F
             replace,
             checksum,
             condition,
+            lock,
             actor,
         }),
         Content::Special(document) => {
@@ -81,6 +89,7 @@ pub async fn copy_object(request: Request, context: &Context) -> Result<Reply, F
                 media_type,
                 attributes,
                 condition,
+                lock,
                 actor,
             };
             Work::Bytes(command, MemorySource::new(document.bytes, checksum))
@@ -92,7 +101,10 @@ pub async fn copy_object(request: Request, context: &Context) -> Result<Reply, F
             .run(&registry)
             .await
             .map_err(|fault| about_key(fault, &request))?;
-        Ok(Reply::xml(copy_object_result(&file)))
+        let mut reply = Reply::xml(copy_object_result(&file));
+        set_version(&mut reply, request.package(), &file)?;
+        set_source_version(&mut reply, source_version.as_deref())?;
+        Ok(reply)
     }))
 }
 
@@ -169,10 +181,18 @@ pub async fn upload_part_copy(request: Request, context: &Context) -> Result<Rep
     let range = part_range(request.headers(), source.size_bytes())?;
     source.check_size(range.end - range.start)?;
     let registry = context.registry.clone();
+    let source_version = source.version();
     Ok(Reply::slow(async move {
         let part = source.copy_part(&registry, &upload, number, range).await?;
-        Ok(Reply::xml(copy_part_result(&part)))
+        let mut reply = Reply::xml(copy_part_result(&part));
+        set_source_version(&mut reply, source_version.as_deref())?;
+        Ok(reply)
     }))
+}
+
+fn set_source_version(reply: &mut Reply, version: Option<&str>) -> Result<(), Fault> {
+    const NAME: HeaderName = HeaderName::from_static("x-amz-copy-source-version-id");
+    version.map_or(Ok(()), |id| reply.set_text(NAME, id))
 }
 
 /// `x-amz-copy-source-range`, or the whole source.
@@ -213,6 +233,8 @@ fn copy_part_result(part: &PartRecord) -> String {
 struct Source {
     package: Arc<PackageRecord>,
     key: String,
+    /// Whether the request names a version.
+    is_named: bool,
     content: Content,
 }
 
@@ -227,10 +249,9 @@ impl Source {
     async fn find(request: &Request, context: &Context) -> Result<Self, Fault> {
         let header = request.headers().get("x-amz-copy-source");
         let source = CopySource::parse(header.expect("the row needs the header"))?;
-        if source.version_id.as_deref().is_some_and(|id| id != "null") {
-            return Err(Fault::new(Code::NotImplemented)
-                .message("Copies from a version are not implemented."));
-        }
+        let named = source.version_id.as_deref();
+        let named = named.map(|text| parse_version("x-amz-copy-source", text));
+        let named = named.transpose()?;
         let package = context.registry.find_bucket(&source.bucket).await?;
         let package = package.ok_or_else(|| {
             Fault::new(Code::NoSuchBucket).detail("BucketName", source.bucket.as_str())
@@ -240,16 +261,22 @@ impl Source {
             let document = read_whole(&source.key, &package, context).await?;
             document.map(Content::Special)
         } else {
-            let file = context.registry.find_file(package.id, &source.key).await?;
-            file.map(Content::File)
+            find_source(context, &package, &source.key, named)
+                .await?
+                .map(Content::File)
         };
         let Some(content) = content else {
             request.authorize_key(Verb::List, &package, &source.key)?;
-            return Err(Fault::new(Code::NoSuchKey).detail("Key", source.key.as_str()));
+            let code = match named {
+                Some(_) => Code::NoSuchVersion,
+                None => Code::NoSuchKey,
+            };
+            return Err(Fault::new(code).detail("Key", source.key.as_str()));
         };
         let found = Self {
             package,
             key: source.key.as_str().to_owned(),
+            is_named: named.is_some(),
             content,
         };
         let conditions = Conditions::parse_copy_source(request.headers());
@@ -281,8 +308,17 @@ impl Source {
         }
     }
 
+    /// Whether it is the current object of a key: an older version is none.
     fn is_at(&self, package: &PackageRecord, key: &str) -> bool {
-        self.package.id == package.id && self.key == key
+        self.package.id == package.id && self.key == key && !self.is_named
+    }
+
+    /// The version id, where the bucket keeps versions.
+    fn version(&self) -> Option<String> {
+        match &self.content {
+            Content::File(file) => shown_version(&self.package, file),
+            Content::Special(_) => None,
+        }
     }
 
     #[expect(clippy::unused_self, reason = "the limit is the source's")]
@@ -339,6 +375,27 @@ impl Source {
     }
 }
 
+/// The file that a copy names: the current one, or a version.
+async fn find_source(
+    context: &Context,
+    package: &PackageRecord,
+    key: &ObjectKey,
+    named: Option<VersionRef>,
+) -> Result<Option<Arc<FileRecord>>, Fault> {
+    let registry = &context.registry;
+    let Some(name) = named else {
+        return Ok(registry.find_file(package.id, key).await?);
+    };
+    match registry.find_version(package.id, key, name).await? {
+        Some(FoundVersion::File(file)) => Ok(Some(file)),
+        Some(FoundVersion::Marker(_)) => Err(Fault::new(Code::InvalidRequest).message(
+            "The source of a copy request may not specifically refer to a delete marker by \
+             version id.",
+        )),
+        None => Ok(None),
+    }
+}
+
 /// Bytes in memory, of which nothing is claimed.
 struct MemorySource {
     bytes: Option<Bytes>,
@@ -377,7 +434,7 @@ impl ByteSource for MemorySource {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

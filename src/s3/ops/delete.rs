@@ -2,22 +2,20 @@
 
 use serde::Deserialize;
 
-use crate::domain::ids::FileId;
 use crate::domain::name::{InvalidName, ObjectKey};
 use crate::domain::verb::Verb;
+use crate::domain::version::version_id as shown;
 use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
-use crate::registry::files::RemoveFile;
+use crate::registry::removal::{RemoveFile, RemoveFiles, Removed};
 use crate::s3::ops::page::header_not_implemented;
+use crate::s3::ops::versions::{VERSION_ID, named, parse_version, set_marker};
 use crate::wire::xml::{XmlWriter, parse};
 
 /// The most keys of one DeleteObjects.
 pub const MAX_DELETED_KEYS: usize = 1000;
-
-/// The version id of an object that was written without versioning.
-const NULL_VERSION: &str = "null";
 
 /// Conditions of a removal. They are not built, and ignoring one would remove what must stay.
 const CONDITIONS: [&str; 3] = [
@@ -26,8 +24,9 @@ const CONDITIONS: [&str; 3] = [
     "x-amz-if-match-size",
 ];
 
-/// Removes the object of a key; an absent key is a success too. 403 AccessDenied when the package
-/// is finalized or write-once.
+/// Removes the object of a key; an absent key is a success too. Where the bucket keeps versions, a
+/// delete marker takes its place; `versionId` removes one version for good. 403 AccessDenied when the
+/// package is finalized or write-once, or the version is locked.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
 pub async fn delete_object(request: Request, context: &Context) -> Result<Reply, Fault> {
@@ -37,25 +36,36 @@ pub async fn delete_object(request: Request, context: &Context) -> Result<Reply,
     {
         return Err(header_not_implemented(name));
     }
+    let version = named(&request.query)?;
     let command = RemoveFile {
         key: request.key().clone(),
-        only: None,
+        version,
     };
     let outcomes = context
         .registry
-        .remove_files(request.package().id, vec![command], request.actor())
+        .remove_files(RemoveFiles {
+            package_id: request.package().id,
+            commands: vec![command],
+            bypasses: request.bypasses_governance()?,
+            actor: request.actor().to_owned(),
+        })
         .await?;
-    for outcome in outcomes {
-        outcome?;
+    let mut reply = Reply::no_content();
+    if let Some(id) = request.query.get("versionId") {
+        reply.set_text(VERSION_ID, id)?;
     }
-    Ok(Reply::no_content())
+    for outcome in outcomes {
+        if let Some(marker) = outcome?.marker {
+            set_marker(&mut reply, marker)?;
+        }
+    }
+    Ok(reply)
 }
 
 /// Removes up to 1,000 keys. The answer is 200 and names the outcome of each: removed, which an
 /// absent key is too, or why not. `Quiet` leaves out the removed ones.
 ///
-/// A `VersionId` of `null` means the key as it is; the id of a file removes that file if it is the
-/// current one, and is a success otherwise.
+/// A `VersionId` removes that version for good; one that is not there is a success too.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 pub async fn delete_objects(mut request: Request, context: &Context) -> Result<Reply, Fault> {
@@ -76,7 +86,12 @@ pub async fn delete_objects(mut request: Request, context: &Context) -> Result<R
     let package_id = request.package().id;
     let outcomes = context
         .registry
-        .remove_files(package_id, commands, request.actor())
+        .remove_files(RemoveFiles {
+            package_id,
+            commands,
+            bypasses: request.bypasses_governance()?,
+            actor: request.actor().to_owned(),
+        })
         .await?;
     let mut outcomes = outcomes.into_iter();
     let results = asked.objects.into_iter().map(|object| {
@@ -167,29 +182,33 @@ impl ObjectIdentifier {
             return Err(Fault::new(Code::NotImplemented)
                 .message("Conditions of a removal are not implemented."));
         }
-        let only = match self.version_id.as_deref() {
-            None | Some("" | NULL_VERSION) => None,
-            Some(text) => Some(text.parse::<FileId>().map_err(|_| {
-                Fault::new(Code::InvalidArgument).message("Invalid version id specified")
-            })?),
-        };
-        Ok(RemoveFile { key, only })
+        let version = self.version_id.as_deref().filter(|text| !text.is_empty());
+        let version = version.map(|text| parse_version("VersionId", text));
+        Ok(RemoveFile {
+            key,
+            version: version.transpose()?,
+        })
     }
 }
 
 fn render(
-    results: impl Iterator<Item = (ObjectIdentifier, Result<(), Fault>)>,
+    results: impl Iterator<Item = (ObjectIdentifier, Result<Removed, Fault>)>,
     is_quiet: bool,
 ) -> String {
     let mut xml = XmlWriter::s3("DeleteResult");
     for (named, result) in results {
         let version_id = named.version_id.as_deref().filter(|id| !id.is_empty());
         match result {
-            Ok(()) if is_quiet => {}
-            Ok(()) => {
+            Ok(_) if is_quiet => {}
+            Ok(removed) => {
                 xml.nest("Deleted", |xml| {
                     xml.text("Key", &named.key)
                         .optional("VersionId", version_id);
+                    if let Some(marker) = removed.marker {
+                        let id = shown(marker.id, marker.is_versioned);
+                        xml.value("DeleteMarker", true)
+                            .text("DeleteMarkerVersionId", &id);
+                    }
                 });
             }
             Err(fault) => {
@@ -208,6 +227,7 @@ fn render(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::version::VersionRef;
 
     fn refused(body: &str) -> Code {
         DeleteObjects::parse(body.as_bytes()).unwrap_err().code()
@@ -294,15 +314,14 @@ mod tests {
         let id = "0193f0c4-7f1e-7c3a-9c1f-0123456789ab";
         let only = |version: &str| {
             let body = format!("<Delete><Object><Key>a</Key>{version}</Object></Delete>");
-            parsed(&body).remove(0).command.unwrap().only
+            parsed(&body).remove(0).command.unwrap().version
         };
         assert_eq!(only(""), None);
         assert_eq!(only("<VersionId/>"), None);
-        assert_eq!(only("<VersionId>null</VersionId>"), None);
-        assert_eq!(
-            only(&format!("<VersionId>{id}</VersionId>")),
-            Some(id.parse().unwrap())
-        );
+        let null = only("<VersionId>null</VersionId>");
+        assert_eq!(null, Some(VersionRef::Null));
+        let named = only(&format!("<VersionId>{id}</VersionId>"));
+        assert_eq!(named, Some(VersionRef::Id(id.parse().unwrap())));
     }
 
     #[test]
@@ -312,7 +331,7 @@ mod tests {
             let denied = Fault::new(Code::AccessDenied).message("Frozen.");
             let named = parsed(&body).into_iter().map(|asked| asked.named);
             named
-                .zip([Ok(()), Err(denied)])
+                .zip([Ok(Removed::default()), Err(denied)])
                 .collect::<Vec<_>>()
                 .into_iter()
         };

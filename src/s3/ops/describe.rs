@@ -34,13 +34,15 @@ pub fn set_etag(headers: &mut HeaderMap, etag: &str) -> Result<(), Fault> {
 
 /// Sets `Last-Modified`.
 pub fn set_last_modified(headers: &mut HeaderMap, at: Timestamp) -> Result<(), Fault> {
+    headers.insert(header::LAST_MODIFIED, last_modified(at)?);
+    Ok(())
+}
+
+/// The value of `Last-Modified`.
+pub fn last_modified(at: Timestamp) -> Result<HeaderValue, Fault> {
     let seconds = u64::try_from(at.seconds()).unwrap_or(0);
     let at: SystemTime = UNIX_EPOCH + Duration::from_secs(seconds);
-    headers.insert(
-        header::LAST_MODIFIED,
-        value_of(httpdate::fmt_http_date(at))?,
-    );
-    Ok(())
+    value_of(httpdate::fmt_http_date(at))
 }
 
 /// Sets the header of a stored checksum, and what it covers.

@@ -15,6 +15,8 @@ use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::{Reply, ReplyBody};
 use crate::exchange::request::Request;
 use crate::s3::ops::describe::{set_checksum, set_etag, set_last_modified, value_of};
+use crate::s3::ops::lock_headers::describe_lock;
+use crate::s3::ops::versions::{find_object, set_version};
 use crate::wire::checksum::header_name;
 use crate::wire::conditions::{Conditions, ReadOutcome};
 use crate::wire::range::{Selection, content_range, unsatisfied_range};
@@ -49,11 +51,7 @@ async fn head(
     context: &Context,
 ) -> Result<(std::sync::Arc<FileRecord>, Reply, Range<u64>), Fault> {
     let read = Read::parse(request.headers(), &request.query)?;
-    let file = context
-        .registry
-        .find_file(request.package().id, request.key())
-        .await?
-        .ok_or_else(|| request.no_such_key())?;
+    let file = find_object(request, context).await?;
     let resource = Resource {
         etag: &file.etag,
         last_modified: file.created_at,
@@ -72,6 +70,8 @@ async fn head(
         }
     };
     describe_always(&mut reply, &file)?;
+    set_version(&mut reply, request.package(), &file)?;
+    describe_lock(&mut reply, &file)?;
     read.override_headers(&mut reply.headers);
     Ok((file, reply, range))
 }

@@ -1,7 +1,6 @@
 //! Object Lock on `.holdfast/manifest.cbor`, which acts on the package: its retention is extended and
-//! its legal hold is put on and taken off. Other keys have no lock of their own.
+//! its legal hold is put on and taken off. On other keys it acts on versions: `object_lock.rs`.
 
-use http::header;
 use serde::Deserialize;
 
 use crate::domain::ids::Timestamp;
@@ -12,6 +11,8 @@ use crate::exchange::context::Context;
 use crate::exchange::fault::{Code, Fault};
 use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
+use crate::s3::ops::lock_headers::{HOLD, MODE, UNTIL};
+use crate::s3::ops::object_lock;
 use crate::wire::xml::{self, XmlWriter};
 
 /// The reason of an extension by Object Lock.
@@ -22,6 +23,9 @@ const EXTENDED: &str = "object lock";
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html>
 pub async fn get_object_retention(request: Request, context: &Context) -> Result<Reply, Fault> {
+    if !request.key().is_reserved() {
+        return object_lock::get_retention(request, context).await;
+    }
     let retention = locked(&request, context).await?;
     let (Some(mode), Some(until)) = (mode_of(&retention), retention.expires_at) else {
         return Err(Fault::new(Code::NoSuchObjectLockConfiguration));
@@ -45,6 +49,9 @@ struct RetentionForm {
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html>
 pub async fn put_object_retention(mut request: Request, context: &Context) -> Result<Reply, Fault> {
+    if !request.key().is_reserved() {
+        return object_lock::put_retention(request, context).await;
+    }
     let retention = locked(&request, context).await?;
     let form: RetentionForm = xml::parse(&request.document().await?, "Retention")?;
     let until = form.until()?;
@@ -92,6 +99,9 @@ impl RetentionForm {
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html>
 pub async fn get_object_legal_hold(request: Request, context: &Context) -> Result<Reply, Fault> {
+    if !request.key().is_reserved() {
+        return object_lock::get_legal_hold(request, context).await;
+    }
     let retention = locked(&request, context).await?;
     let mut document = XmlWriter::s3("LegalHold");
     document.text(
@@ -118,6 +128,9 @@ pub async fn put_object_legal_hold(
     mut request: Request,
     context: &Context,
 ) -> Result<Reply, Fault> {
+    if !request.key().is_reserved() {
+        return object_lock::put_legal_hold(request, context).await;
+    }
     locked(&request, context).await?;
     let form: LegalHoldForm = xml::parse(&request.document().await?, "LegalHold")?;
     let (registry, id, actor) = (&context.registry, request.package().id, request.actor());
@@ -137,11 +150,6 @@ pub async fn put_object_legal_hold(
 
 /// Adds what a read of the manifest says of its lock.
 pub fn describe_lock(reply: &mut Reply, retention: &Retention) -> Result<(), Fault> {
-    const MODE: header::HeaderName = header::HeaderName::from_static("x-amz-object-lock-mode");
-    const UNTIL: header::HeaderName =
-        header::HeaderName::from_static("x-amz-object-lock-retain-until-date");
-    const HOLD: header::HeaderName =
-        header::HeaderName::from_static("x-amz-object-lock-legal-hold");
     if let (Some(mode), Some(until)) = (mode_of(retention), retention.expires_at) {
         reply.set_text(MODE, mode)?;
         reply.set_text(UNTIL, &until.to_s3())?;

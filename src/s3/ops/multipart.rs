@@ -19,8 +19,10 @@ use crate::registry::source::ByteSource as _;
 use crate::registry::uploads::{CompleteUpload, CreateUpload};
 use crate::s3::ops::describe::{CHECKSUM_TYPE, quoted, set_etag, write_checksum};
 use crate::s3::ops::get::parse_part_number;
+use crate::s3::ops::lock_headers::lock_request;
 use crate::s3::ops::ownership::check_acl;
 use crate::s3::ops::put::{about_key, refuse_unbuilt};
+use crate::s3::ops::versions::set_version;
 use crate::wire::checksum::{
     algorithm_of, format_value, header_name, parse_object_value, parse_upload_checksum, parse_value,
 };
@@ -41,6 +43,7 @@ pub async fn create_multipart_upload(request: Request, context: &Context) -> Res
         media_type: request.media_type(),
         attributes: request.attributes()?,
         checksum,
+        lock: lock_request(&request)?,
         actor: request.actor().to_owned(),
     };
     let upload = context.registry.create_upload(command).await?;
@@ -216,7 +219,9 @@ pub async fn complete_multipart_upload(
             .complete_upload(command)
             .await
             .map_err(|error| about_upload(about_key(error.into(), &request), upload_id))?;
-        Ok(Reply::xml(complete_result(&request, &location, &file)))
+        let mut reply = Reply::xml(complete_result(&request, &location, &file));
+        set_version(&mut reply, request.package(), &file)?;
+        Ok(reply)
     }))
 }
 

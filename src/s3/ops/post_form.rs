@@ -16,10 +16,12 @@ use crate::exchange::target::Target;
 use crate::registry::error::Error;
 use crate::registry::files::IngestFile;
 use crate::s3::ops::describe::{quoted, set_checksum, set_etag, value_of};
+use crate::s3::ops::lock_headers::lock_request;
 use crate::s3::ops::multipart::location;
 use crate::s3::ops::ownership::check_acl;
 use crate::s3::ops::put::{about_key, refuse_unbuilt};
 use crate::s3::ops::special::refusal;
+use crate::s3::ops::versions::set_version;
 use crate::wire::form_claim::FormClaim;
 use crate::wire::post_policy::{FormFields, PostPolicy};
 use crate::wire::uri::{Slash, percent_encode};
@@ -114,6 +116,7 @@ fn command_of(request: &Request) -> Result<IngestFile, Fault> {
         media_type: request.media_type(),
         attributes: request.attributes()?,
         condition: WriteCondition::Always,
+        lock: lock_request(request)?,
         actor: request.actor().to_owned(),
     })
 }
@@ -182,6 +185,7 @@ fn answer(
             reply.with(header::LOCATION, value_of(location.to_owned())?)
         }
     };
+    set_version(&mut reply, request.package(), stored)?;
     set_etag(&mut reply.headers, &stored.etag)?;
     if let Some(checksum) = &stored.attributes.checksum {
         set_checksum(&mut reply.headers, checksum)?;

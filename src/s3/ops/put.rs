@@ -8,7 +8,9 @@ use crate::exchange::reply::Reply;
 use crate::exchange::request::Request;
 use crate::registry::files::IngestFile;
 use crate::s3::ops::describe::{set_checksum, set_etag};
+use crate::s3::ops::lock_headers::lock_request;
 use crate::s3::ops::ownership::check_acl;
+use crate::s3::ops::versions::set_version;
 
 /// PutObject: the bytes are under the key, durable and visible to every reader, when the answer
 /// comes; a write that is refused leaves nothing behind. The conditions are decided in the commit.
@@ -35,6 +37,7 @@ pub async fn put_object(mut request: Request, context: &Context) -> Result<Reply
         Err(error) => return Err(about_key(error.into(), &request)),
     };
     let mut reply = Reply::ok();
+    set_version(&mut reply, request.package(), &file)?;
     set_etag(&mut reply.headers, &file.etag)?;
     if let Some(checksum) = &file.attributes.checksum {
         set_checksum(&mut reply.headers, checksum)?;
@@ -51,6 +54,7 @@ fn parse(request: &Request) -> Result<IngestFile, Fault> {
         media_type: request.media_type(),
         attributes: request.attributes()?,
         condition: request.write_condition()?,
+        lock: lock_request(request)?,
         actor: request.actor().to_owned(),
     })
 }
@@ -98,8 +102,7 @@ const CANNED_ACLS: [&str; 8] = [
     "log-delivery-write",
 ];
 
-/// Refuses an upload whose headers ask for what the object would not have: encryption, tags, locks,
-/// grants, an archive class, an append. To ignore them would be a false promise. Every other
+/// Refuses an upload whose headers ask for what the object would not have: encryption, tags, grants, an archive class, an append. To ignore them would be a false promise. Every other
 /// `x-amz-*` header that is not known is ignored, as S3's clients need it.
 pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), Fault> {
     for (name, value) in headers {
@@ -126,8 +129,7 @@ pub fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), Fault> {
                 true
             }
             "tagging" => value.is_empty(),
-            "object-lock-legal-hold" => value == "OFF",
-            "object-lock-mode" | "object-lock-retain-until-date" | "write-offset-bytes" => false,
+            "write-offset-bytes" => false,
             _ => {
                 !(name.starts_with("server-side-encryption")
                     || name.starts_with("copy-source-server-side-encryption")
@@ -164,9 +166,6 @@ mod tests {
             ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
             ("x-amz-copy-source-server-side-encryption-customer-key", "a"),
             ("x-amz-tagging", "a=b"),
-            ("x-amz-object-lock-mode", "COMPLIANCE"),
-            ("x-amz-object-lock-retain-until-date", "2030-01-01"),
-            ("x-amz-object-lock-legal-hold", "ON"),
             ("x-amz-grant-read", "id=ci"),
             ("x-amz-write-offset-bytes", "3"),
         ];

@@ -61,7 +61,13 @@ CREATE TABLE packages (
     file_count          BIGINT NOT NULL,
     total_bytes         BIGINT NOT NULL,
     -- Where the files of an ended package are kept.
-    archive_backend     TEXT
+    archive_backend     TEXT,
+    -- `enabled` or `suspended`, once it was asked to keep versions.
+    versioning          TEXT,
+    -- The configuration of Object Lock, once it has one.
+    object_lock         TEXT,
+    -- Its versions that are not current, and its delete markers: the rows of `versions`.
+    noncurrent_count    BIGINT NOT NULL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX packages_by_bucket ON packages (bucket) WHERE status <> 'deleted';
 CREATE INDEX retired_packages_by_bucket ON packages (bucket) WHERE status = 'deleted';
@@ -149,8 +155,15 @@ CREATE TABLE files (
     attributes     BLOB,
     -- The file that it was copied from.
     copied_from_package  BLOB,
-    copied_from_file     BLOB
+    copied_from_file     BLOB,
+    -- Whether versioning was enabled; otherwise it is its key's null version.
+    is_versioned   BIGINT NOT NULL,
+    lock_mode      TEXT,
+    retain_until   BIGINT,
+    legal_hold     TEXT
 ) WITHOUT ROWID;
+CREATE INDEX locked_files ON files (package_id)
+    WHERE lock_mode IS NOT NULL OR retain_until IS NOT NULL OR legal_hold IS NOT NULL;
 
 -- The current file of each key, clustered in listing order, with all that a listing shows.
 CREATE TABLE objects (
@@ -163,6 +176,20 @@ CREATE TABLE objects (
     created_at     BIGINT NOT NULL,
     PRIMARY KEY (package_id, relative_path)
 ) WITHOUT ROWID;
+
+-- The versions of keys that are not current, and all delete markers, in the order of a listing:
+-- `recency` is the negative of the position of the version's event.
+CREATE TABLE versions (
+    package_id     BLOB   NOT NULL,
+    relative_path  BLOB   NOT NULL,
+    recency        BIGINT NOT NULL,
+    id             BLOB   NOT NULL,
+    is_marker      BIGINT NOT NULL,
+    is_versioned   BIGINT NOT NULL,
+    created_at     BIGINT NOT NULL,
+    PRIMARY KEY (package_id, relative_path, recency)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX versions_by_id ON versions (id);
 
 -- Where the bytes of files are; a file may have several places.
 CREATE TABLE storage_locations (

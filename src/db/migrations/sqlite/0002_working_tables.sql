@@ -24,7 +24,10 @@ CREATE TABLE uploads (
     checksum_algorithm  TEXT,
     checksum_kind       TEXT,
     initiated_at        BIGINT NOT NULL,
-    initiated_by        TEXT   NOT NULL
+    initiated_by        TEXT   NOT NULL,
+    lock_mode           TEXT,
+    retain_until        BIGINT,
+    legal_hold          TEXT
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX uploads_by_key ON uploads (package_id, relative_path, id);
 CREATE INDEX uploads_by_age ON uploads (initiated_at);
